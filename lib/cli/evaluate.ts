@@ -1,0 +1,30 @@
+/** `makemoe evaluate`: the exact loss of a checkpoint. */
+import { createStreams } from '../tensor/streams'
+import { Dataset } from '../text/dataset'
+import { loadCheckpoint } from '../train/checkpoint'
+import { exactLoss, makeLossSum } from '../train/evaluate'
+import { textOf } from './text-of'
+
+export interface EvaluateOptions {
+  readonly checkpoint: string
+  readonly text?: string
+  readonly json?: boolean
+}
+
+/** Prints the mean cross-entropy over the validation split, in nats and in bits per character. */
+export async function evaluateCheckpoint(options: EvaluateOptions): Promise<void> {
+  const { model, tokenizer, config } = loadCheckpoint(options.checkpoint)
+  const corpus = textOf(options)
+  const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
+  const lossSum = makeLossSum(model, { training: false, streams: createStreams(config.seed) })
+  const onProgress = (share: number): void => {
+    process.stderr.write(`\r${(100 * share).toFixed(0)} %\x1b[K`)
+  }
+  const result = exactLoss(lossSum, dataset, process.stderr.isTTY ? { onProgress } : {})
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  if (options.json) console.log(JSON.stringify({ ...result, split: 'val', text: corpus.source }))
+  else
+    console.log(
+      `validation loss ${result.nats.toFixed(4)} nats, ${result.bitsPerCharacter.toFixed(4)} bits per character, over ${result.characters} characters of ${corpus.source}`,
+    )
+}

@@ -1,0 +1,38 @@
+/** `makemoe generate`: a trained model writes on from a prompt, character by character. */
+import { ConfigError } from '../errors'
+import { generate, validateSampling } from '../model/sampler'
+import { createStreams } from '../tensor/streams'
+import { loadCheckpoint } from '../train/checkpoint'
+
+export interface GenerateTextOptions {
+  readonly checkpoint: string
+  readonly prompt: string
+  readonly tokens: number
+  readonly temperature: number
+  readonly topK?: number
+  readonly topP?: number
+  readonly seed: number
+  readonly samples: number
+  readonly likeMakemoe?: boolean
+}
+
+/** Streams one text, or prints several one after the other. */
+export async function generateText(options: GenerateTextOptions): Promise<void> {
+  const { prompt, tokens, temperature, samples, likeMakemoe = false } = options
+  const sampling = { temperature, sampleTopK: options.topK, sampleTopP: options.topP }
+  validateSampling(sampling)
+  if (prompt === '') throw new ConfigError('prompt: got an empty text, expected at least one character')
+  const { model, tokenizer } = loadCheckpoint(options.checkpoint)
+  const start = tokenizer.encode(prompt)
+  const prompts = Array.from({ length: samples }, () => start)
+  const texts = prompts.map(() => prompt)
+  if (samples === 1) process.stdout.write(prompt)
+  const streams = createStreams(options.seed)
+  for (const characters of generate(model, prompts, { tokens, streams, likeMakemoe, ...sampling })) {
+    for (const [s, id] of characters.entries()) texts[s] += tokenizer.decode([id])
+    if (samples === 1) process.stdout.write(tokenizer.decode([characters[0] as number]))
+    await new Promise((resolve) => setImmediate(resolve)) // so that a terminal sees each character, and Ctrl-C is heard
+  }
+  if (samples === 1) process.stdout.write('\n')
+  else for (const [s, text] of texts.entries()) console.log(`--- sample ${s + 1} ---\n${text}`)
+}

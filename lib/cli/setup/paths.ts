@@ -1,0 +1,27 @@
+/** Where the set-up puts things, all inside the project: removing `.venv` and `node_modules` removes it all. */
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/** The project's folder: the nearest one above this file that holds the lock file. */
+export function projectRoot(): string {
+  let folder = __dirname
+  while (!existsSync(join(folder, 'package-lock.json')) && folder !== dirname(folder)) folder = dirname(folder)
+  return folder
+}
+
+const inProject = (...parts: string[]): string => join(projectRoot(), ...parts)
+
+/** Every path that the set-up writes to. */
+export const paths = {
+  environment: () => inProject('.venv'),
+  python: () => inProject('.venv', 'bin', 'python'),
+  jupyter: () => inProject('.venv', 'bin', 'jupyter'),
+  tensorflow: () => inProject('.venv', 'tensorflow'),
+  kernelspec: () => inProject('.venv', 'share', 'jupyter', 'kernels', 'tslab'),
+  stamps: () => inProject('.venv', 'makemoe-setup.json'),
+  tfjs: () => inProject('node_modules', '@tensorflow', 'tfjs-node-gpu'),
+  addon: () => inProject('node_modules', '@tensorflow', 'tfjs-node-gpu', 'lib', 'napi-v8', 'tfjs_binding.node'),
+  text: () => inProject('data', 'input.txt'),
+  /** A file that lies beside this module's source. */
+  beside: (name: string) => inProject('lib', 'cli', 'setup', name),
+}

@@ -1,0 +1,44 @@
+/**
+ * The errors that a person can cause. Each says what was got and what was expected; the commands print them as one line and exit with 2.
+ */
+
+/** Base class: everything that is the input's fault rather than the program's. */
+export class MakemoeError extends Error {
+  override name = 'MakemoeError'
+}
+
+/** A config value, or a combination of them, that cannot work. */
+export class ConfigError extends MakemoeError {
+  override name = 'ConfigError'
+}
+
+/** A text that cannot be read, or is too short, or a character outside the vocabulary. */
+export class TextError extends MakemoeError {
+  override name = 'TextError'
+}
+
+/** Tensors whose shapes do not fit each other. */
+export class ShapeError extends MakemoeError {
+  override name = 'ShapeError'
+}
+
+/** A checkpoint that is damaged, foreign, or of another model. */
+export class CheckpointError extends MakemoeError {
+  override name = 'CheckpointError'
+}
+
+/** A function that cannot become a graph: says the op, the reason and the caller's line. */
+export class TraceError extends MakemoeError {
+  override name = 'TraceError'
+}
+
+/** A set-up step that failed, and what to do about it. */
+export class SetupError extends MakemoeError {
+  override name = 'SetupError'
+  constructor(
+    problem: string,
+    readonly remedy: string,
+  ) {
+    super(problem)
+  }
+}

@@ -1,0 +1,72 @@
+/** Every public name of makeMoE. */
+export {
+  type Config,
+  type ConfigField,
+  configFields,
+  type ModelConfig,
+  type PresetName,
+  preset,
+  presets,
+  type TrainConfig,
+  validateConfig,
+} from './config'
+export { CheckpointError, ConfigError, MakemoeError, SetupError, ShapeError, TextError, TraceError } from './errors'
+export { type AttentionOptions, type AttentionScale, causalMask, MultiHeadAttention } from './model/attention'
+export { Block } from './model/block'
+export { kaimingInit, type ModelInit, scaledInit } from './model/initialisation'
+export { type LanguageModelConfig, type ModelComponents, SparseMoELanguageModel } from './model/language-model'
+export {
+  filterLogits,
+  type GenerateOptions,
+  generate,
+  type NextCharacter,
+  nextCharacter,
+  type SamplingOptions,
+  validateSampling,
+} from './model/sampler'
+export { expertCapacity } from './moe/capacity'
+export { type Capacity, collectRows, type DispatchPlan, dispatchRows, planDispatch } from './moe/dispatch'
+export { Expert, type ExpertModule } from './moe/expert'
+export { type NoiseMode, NoisyTopkRouter, noisyScores, type RouterModule, type Routing, TopkRouter, topKGating } from './moe/router'
+export { SparseMoE, type SparseMoEOptions } from './moe/sparse-moe'
+export type { Context, RoutingRecord } from './nn/context'
+export { applyMask, dropout, dropoutMask } from './nn/dropout'
+export { Embedding } from './nn/embedding'
+export { type Initializer, kaimingNormal, lecunNormal, normalInit, uniformBias, xavierNormal, zeros } from './nn/init'
+export { LayerNorm, layerNorm } from './nn/layer-norm'
+export { Linear, type LinearOptions } from './nn/linear'
+export { crossEntropy, crossEntropyRows } from './nn/loss'
+export {
+  assignParameter,
+  Module,
+  type NamedParameter,
+  parameter,
+  type StateDict,
+  type StateTensor,
+  takeState,
+  transposed,
+} from './nn/module'
+export { customGradient, type WithGradient } from './tensor/custom-gradient'
+export { type AttributeValue, composite, multiOp, op, type RunOp } from './tensor/op'
+export { concatRows, splitRows } from './tensor/rows'
+export { createStreams, RandomStream, type StreamName, type Streams, streamNames } from './tensor/streams'
+export { type Tensor, tf, type Variable } from './tensor/tf'
+export { CharTokenizer } from './text/char-tokenizer'
+export { type Corpus, downloadTinyShakespeare, loadCorpus, readTextFile, tinyShakespeareSha256 } from './text/corpus'
+export { type Batch, Dataset, type Split } from './text/dataset'
+export { JsonLinesTracker, noTracker, type Tracker } from './track/tracker'
+export { AdamW, type AdamWOptions, type Optimizer } from './train/adamw'
+export {
+  type Checkpoint,
+  importStateDict,
+  loadCheckpoint,
+  loadStateDict,
+  type StateDictSizes,
+  saveCheckpoint,
+  sizesOf,
+  writeFileWhole,
+} from './train/checkpoint'
+export { type ExactLoss, estimateLoss, exactLoss, makeLossSum } from './train/evaluate'
+export { decodeSafetensors, encodeSafetensors } from './train/safetensors'
+export { gradientsOf, type Loss, makeTrainStep } from './train/step'
+export { type Compile, type Metric, type Progress, Trainer, type TrainerOptions } from './train/trainer'

@@ -1,0 +1,44 @@
+/**
+ * How the weights of a whole model start: one initialiser for each role.
+ */
+import { type Initializer, kaimingNormal, lecunNormal, normalInit } from '../nn/init'
+
+/** An initialiser for each role that a weight can have. */
+export interface ModelInit {
+  /** Queries, keys, values. */
+  readonly attention: Initializer
+  /** The layers that write to the residual stream: attention's projection, and each expert's second layer. */
+  readonly residual: Initializer
+  /** Each expert's first layer, which a ReLU follows. */
+  readonly expert: Initializer
+  readonly router: Initializer
+  readonly embedding: Initializer
+  /** The last layer, whose output are the logits. */
+  readonly head: Initializer
+}
+
+/** The original's: Kaiming-normal for every Linear, router and head included, and N(0, 1) for embeddings. The first loss is about 5.3. */
+export const kaimingInit: ModelInit = {
+  attention: kaimingNormal,
+  residual: kaimingNormal,
+  expert: kaimingNormal,
+  router: kaimingNormal,
+  embedding: normalInit(1),
+  head: kaimingNormal,
+}
+
+/**
+ * Kaiming only where a ReLU follows; the residual stream's variance is kept over 2 nLayer additions (GPT-2, Radford et al. 2019,
+ * section 2.3); small logits at first, so that the first loss is about ln V and no expert starts with an advantage.
+ */
+export function scaledInit(nLayer: number): ModelInit {
+  const residual: Initializer = (stream, fanIn, fanOut) => normalInit(Math.sqrt(1 / fanIn / (2 * nLayer)))(stream, fanIn, fanOut)
+  return {
+    attention: lecunNormal,
+    residual,
+    expert: kaimingNormal,
+    router: normalInit(0.02),
+    embedding: normalInit(0.02),
+    head: normalInit(0.02),
+  }
+}

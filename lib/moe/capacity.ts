@@ -1,0 +1,13 @@
+/**
+ * Expert capacity: how many (token, choice) pairs an expert serves at most (Fedus et al. 2021, Switch Transformer, section 2.2; GShard's
+ * top-2 form). What exceeds it is dropped: the token keeps its residual path alone.
+ */
+
+/**
+ * capacity = floor(tokens * topK / numExperts * factor), at least `least`.
+ * @param tokens N = B * T
+ * @param least the original allows 0, at which an expert serves nobody (with N = 1 to 3 at its defaults); ours is 1
+ */
+export function expertCapacity(tokens: number, topK: number, numExperts: number, factor: number, least = 1): number {
+  return Math.max(least, Math.floor(((tokens * topK) / numExperts) * factor))
+}

@@ -1,0 +1,26 @@
+/**
+ * Embedding: a row of numbers for each symbol. Stored [symbols, C], as in PyTorch; starts N(0, 1) unless told otherwise.
+ */
+import type { RandomStream } from '../tensor/streams'
+import { type Tensor, tf, type Variable } from '../tensor/tf'
+import { type Initializer, normalInit } from './init'
+import { Module, parameter } from './module'
+
+/** A table of vectors. */
+export class Embedding extends Module {
+  /** [symbols, nEmbed] */
+  readonly weight: Variable
+
+  constructor(symbols: number, nEmbed: number, stream: RandomStream, init: Initializer = normalInit(1)) {
+    super()
+    this.weight = parameter(init(stream, symbols, nEmbed))
+  }
+
+  /**
+   * @param ids int32 [...]
+   * @returns float32 [..., nEmbed]
+   */
+  forward(ids: Tensor): Tensor {
+    return tf.gather(this.weight, ids as never)
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Linear: y = x W + b. The weight is stored [in, out], so that a row of x times W is one plain matrix product; a state_dict has PyTorch's
+ * transpose of it.
+ */
+import { ShapeError } from '../errors'
+import type { RandomStream } from '../tensor/streams'
+import { type Tensor, tf, type Variable } from '../tensor/tf'
+import { type Initializer, kaimingNormal, uniformBias } from './init'
+import { assignParameter, Module, parameter, type StateDict, takeState, transposed } from './module'
+
+export interface LinearOptions {
+  readonly bias?: boolean
+  /** Default: Kaiming-normal, as the original. */
+  readonly init?: Initializer
+}
+
+/** An affine map of the last axis. */
+export class Linear extends Module {
+  /** [fanIn, fanOut] */
+  readonly weight: Variable
+  /** [fanOut] */
+  readonly bias?: Variable
+
+  constructor(
+    readonly fanIn: number,
+    readonly fanOut: number,
+    stream: RandomStream,
+    { bias = true, init = kaimingNormal }: LinearOptions = {},
+  ) {
+    super()
+    this.weight = parameter(init(stream, fanIn, fanOut))
+    if (bias) this.bias = parameter(uniformBias(stream, fanIn, fanOut))
+  }
+
+  /**
+   * @param x [..., fanIn]
+   * @returns [..., fanOut]
+   * @throws ShapeError if the last axis is not fanIn
+   */
+  forward(x: Tensor): Tensor {
+    if (x.shape[x.rank - 1] !== this.fanIn)
+      throw new ShapeError(`Linear: got an input of shape [${x.shape.join(', ')}], expected its last axis to be ${this.fanIn}`)
+    const y = tf.matMul(x, this.weight)
+    return this.bias ? tf.add(y, this.bias) : y
+  }
+
+  override saveState(state: StateDict, prefix = ''): void {
+    const values = this.weight.dataSync() as Float32Array
+    state.set(`${prefix}weight`, { shape: [this.fanOut, this.fanIn], values: transposed(values, this.fanIn, this.fanOut) })
+    if (this.bias) state.set(`${prefix}bias`, { shape: [this.fanOut], values: Float32Array.from(this.bias.dataSync()) })
+  }
+
+  override loadState(state: StateDict, prefix = ''): void {
+    const { values } = takeState(state, `${prefix}weight`, [this.fanOut, this.fanIn])
+    assignParameter(this.weight, transposed(values, this.fanOut, this.fanIn))
+    if (this.bias) assignParameter(this.bias, takeState(state, `${prefix}bias`, [this.fanOut]).values)
+  }
+}

@@ -1,0 +1,16 @@
+/**
+ * The one place that loads TensorFlow. It supplies what newer Node versions no longer have and keeps TensorFlow's start-up lines from the
+ * reader (its real errors still pass).
+ */
+import { withQuietStderr } from './quiet'
+
+// Removed in Node 23, still called by tfjs-node.
+const util = require('node:util') as Record<string, unknown>
+util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined
+util.isArray ??= Array.isArray
+
+process.env.TF_CPP_MIN_LOG_LEVEL ??= '2'
+process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true'
+
+export const tf = withQuietStderr(() => require('@tensorflow/tfjs-node-gpu') as typeof import('@tensorflow/tfjs-node-gpu'))
+export type { Rank, Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable } from '@tensorflow/tfjs-node-gpu'

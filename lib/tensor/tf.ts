@@ -1,0 +1,8 @@
+/** `tf`: TensorFlow as everything else here imports it, loaded and with its missing gradients in place. */
+import { registerGradients } from './gradients'
+import { tf } from './runtime'
+
+registerGradients()
+
+export type { Rank, Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable } from './runtime'
+export { tf }

@@ -1,0 +1,71 @@
+/**
+ * A text as training and validation data: the first 90 % and the rest, cut into windows of T characters with the next characters as targets.
+ */
+import { TextError } from '../errors'
+import type { RandomStream } from '../tensor/streams'
+import { type Tensor, tf } from '../tensor/tf'
+
+export type Split = 'train' | 'val'
+
+/** B windows: x int32 [B, T], and y the same shifted by one character. */
+export interface Batch {
+  readonly x: Tensor
+  readonly y: Tensor
+}
+
+/** The numbers of a text, split in two. */
+export class Dataset {
+  readonly splits: Readonly<Record<Split, Int32Array>>
+
+  /**
+   * @param ids the whole text as numbers; the first int(0.9 n) are for training
+   * @throws TextError if a split has no room for a window and its target
+   */
+  constructor(
+    ids: Int32Array,
+    readonly blockSize: number,
+  ) {
+    const cut = Math.floor(0.9 * ids.length)
+    this.splits = { train: ids.subarray(0, cut), val: ids.subarray(cut) }
+    const shortest = Math.min(this.splits.train.length, this.splits.val.length)
+    if (shortest <= blockSize) {
+      const expected = `at least ${10 * (blockSize + 1)} so that each split holds a window of ${blockSize}`
+      throw new TextError(`the text is too short: got ${ids.length} characters, expected ${expected}`)
+    }
+  }
+
+  /** The windows that start at the given offsets. */
+  batchAt(split: Split, offsets: ArrayLike<number>): Batch {
+    const { blockSize: T } = this
+    const data = this.splits[split]
+    const B = offsets.length
+    const x = new Int32Array(B * T)
+    const y = new Int32Array(B * T)
+    for (let b = 0; b < B; b++) {
+      const offset = offsets[b] as number
+      x.set(data.subarray(offset, offset + T), b * T)
+      y.set(data.subarray(offset + 1, offset + 1 + T), b * T)
+    }
+    return { x: tf.tensor2d(x, [B, T], 'int32'), y: tf.tensor2d(y, [B, T], 'int32') }
+  }
+
+  /** Windows at random offsets in [0, length - T), with replacement. */
+  randomBatch(split: Split, batchSize: number, stream: RandomStream): Batch {
+    const offsets = stream.integers([batchSize], 0, this.splits[split].length - this.blockSize)
+    const batch = this.batchAt(split, offsets.dataSync())
+    offsets.dispose()
+    return batch
+  }
+
+  /** Consecutive windows that cover a split, each character a target once; the last batch may be smaller. */
+  *windows(split: Split, batchSize: number): Generator<Batch> {
+    const count = Math.floor((this.splits[split].length - 1) / this.blockSize)
+    for (let first = 0; first < count; first += batchSize) {
+      const size = Math.min(batchSize, count - first)
+      yield this.batchAt(
+        split,
+        Array.from({ length: size }, (_, i) => (first + i) * this.blockSize),
+      )
+    }
+  }
+}

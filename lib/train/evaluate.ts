@@ -1,0 +1,72 @@
+/**
+ * Evaluation: the original's estimate (mean loss over random batches), and the exact mean over a whole split.
+ */
+
+import type { SparseMoELanguageModel } from '../model/language-model'
+import type { Context } from '../nn/context'
+import { crossEntropyRows } from '../nn/loss'
+import type { RandomStream } from '../tensor/streams'
+import { type Tensor, tf } from '../tensor/tf'
+import type { Dataset, Split } from '../text/dataset'
+import type { Loss } from './step'
+
+/** The mean loss over `iterations` random batches of each split, in nats. */
+export function estimateLoss(
+  loss: Loss,
+  dataset: Dataset,
+  { batchSize, iterations, stream }: { batchSize: number; iterations: number; stream: RandomStream },
+): Record<Split, number> {
+  const mean = (split: Split): number => {
+    let sum = 0
+    for (let i = 0; i < iterations; i++) {
+      const { x, y } = dataset.randomBatch(split, batchSize, stream)
+      const value = loss(x, y)
+      sum += value.dataSync()[0] as number
+      tf.dispose([x, y, value])
+    }
+    return sum / iterations
+  }
+  return { train: mean('train'), val: mean('val') }
+}
+
+/** The sum of the cross-entropies of all characters of a batch, in nats; a scalar. To be compiled, or not. */
+export function makeLossSum(model: SparseMoELanguageModel, ctx: Context): Loss {
+  return (x, y) =>
+    tf.tidy(() => {
+      const logits: Tensor = model.forward(x, ctx)
+      return tf.sum(crossEntropyRows(tf.reshape(logits, [x.size, -1]), tf.reshape(y, [-1])))
+    })
+}
+
+/** What the exact evaluation found. */
+export interface ExactLoss {
+  /** Mean cross-entropy in nats. */
+  readonly nats: number
+  /** The same in bits per character. */
+  readonly bitsPerCharacter: number
+  /** Characters that were predicted. */
+  readonly characters: number
+}
+
+/**
+ * The exact mean cross-entropy over consecutive windows of a split.
+ * @param lossSum from `makeLossSum`
+ * @param onProgress called after each batch with the share that is done
+ */
+export function exactLoss(
+  lossSum: Loss,
+  dataset: Dataset,
+  { split = 'val', batchSize = 64, onProgress }: { split?: Split; batchSize?: number; onProgress?: (share: number) => void } = {},
+): ExactLoss {
+  let sum = 0
+  let characters = 0
+  for (const { x, y } of dataset.windows(split, batchSize)) {
+    const value = lossSum(x, y)
+    sum += value.dataSync()[0] as number
+    characters += x.size
+    tf.dispose([x, y, value])
+    onProgress?.(characters / dataset.splits[split].length)
+  }
+  const nats = sum / characters
+  return { nats, bitsPerCharacter: nats / Math.LN2, characters }
+}

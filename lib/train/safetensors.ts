@@ -1,0 +1,77 @@
+/**
+ * The safetensors format: eight bytes with the length of a JSON header, the header (name -> dtype, shape, data_offsets), then the numbers.
+ * We write F32 and read F32. Everything that a header says is checked against the file before a tensor is made.
+ * Source: the format's description in huggingface/safetensors.
+ */
+import { z } from 'zod'
+import { CheckpointError } from '../errors'
+import type { StateDict } from '../nn/module'
+
+const headerLimit = 100_000_000
+
+const entrySchema = z.object({
+  dtype: z.string(),
+  shape: z.array(z.number().int().min(0)),
+  data_offsets: z.tuple([z.number().int().min(0), z.number().int().min(0)]),
+})
+
+/** The bytes of a safetensors file. */
+export function encodeSafetensors(state: StateDict, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+  const header: Record<string, unknown> = { __metadata__: metadata }
+  let offset = 0
+  for (const [name, { shape, values }] of state) {
+    header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + values.byteLength] }
+    offset += values.byteLength
+  }
+  const text = Buffer.from(JSON.stringify(header))
+  const padded = Math.ceil(text.length / 8) * 8
+  const bytes = Buffer.alloc(8 + padded + offset, ' ')
+  bytes.writeBigUInt64LE(BigInt(padded), 0)
+  text.copy(bytes, 8)
+  let at = 8 + padded
+  for (const { values } of state.values()) {
+    Buffer.from(values.buffer, values.byteOffset, values.byteLength).copy(bytes, at)
+    at += values.byteLength
+  }
+  return bytes
+}
+
+/**
+ * Reads a safetensors file.
+ * @throws CheckpointError that says what is wrong with it
+ */
+export function decodeSafetensors(bytes: Uint8Array): StateDict {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const bad = (problem: string): CheckpointError => new CheckpointError(`not a good safetensors file: ${problem}`)
+  if (buffer.length < 8) throw bad(`got ${buffer.length} bytes, expected at least 8`)
+  const headerLength = buffer.readBigUInt64LE(0)
+  if (headerLength > BigInt(Math.min(headerLimit, buffer.length - 8)))
+    throw bad(`its header claims ${headerLength} bytes, the file has ${buffer.length}`)
+  const start = 8 + Number(headerLength)
+  let header: unknown
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(buffer.subarray(8, start)))
+  } catch {
+    throw bad('its header is not JSON')
+  }
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) throw bad('its header is not a JSON object')
+
+  const state: StateDict = new Map()
+  let covered = 0
+  for (const [name, value] of Object.entries(header)) {
+    if (name === '__metadata__') continue
+    const parsed = entrySchema.safeParse(value)
+    if (!parsed.success) throw bad(`the entry of ${JSON.stringify(name)} lacks dtype, shape or data_offsets`)
+    const { dtype, shape, data_offsets } = parsed.data
+    const [begin, end] = data_offsets
+    if (dtype !== 'F32') throw bad(`${name} has dtype ${dtype}, expected F32`)
+    const size = shape.reduce((product, n) => product * n, 1)
+    if (end - begin !== 4 * size || start + end > buffer.length)
+      throw bad(`${name} of shape [${shape.join(', ')}] claims the bytes ${begin} to ${end} of ${buffer.length - start}`)
+    covered += end - begin
+    // A copy, so that the numbers lie on a boundary of 4 whatever the header's length.
+    state.set(name, { shape, values: new Float32Array(new Uint8Array(buffer.subarray(start + begin, start + end)).buffer) })
+  }
+  if (covered !== buffer.length - start) throw bad(`its tensors cover ${covered} of ${buffer.length - start} bytes`)
+  return state
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    root: 'test',
+    include: ['**/*.test.ts'],
+    pool: 'forks', // native addons and worker threads do not get along
+    poolOptions: { forks: { maxForks: 2 } },
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+})
