@@ -18,7 +18,12 @@ function fail(problem, remedy) {
 
 /** Runs a program in the project folder; its output is shown only if it fails. */
 function runQuietly(program, args, remedy) {
-  const result = spawnSync(program, args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 })
+  const result = spawnSync(program, args, {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    env: { ...process.env, npm_config_loglevel: 'error' },
+  })
   if (result.error || result.status !== 0) {
     console.error(`${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-20).join('\n'))
     fail(`${program} ${args.join(' ')} failed${result.error ? `: ${result.error.message}` : ''}`, remedy)
