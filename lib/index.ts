@@ -11,6 +11,8 @@ export {
   validateConfig,
 } from './config'
 export { CheckpointError, ConfigError, MakemoeError, SetupError, ShapeError, TextError, TraceError } from './errors'
+export { type Compiled, type CompileOptions, compile } from './graph/compile'
+export { defaultThreads, type Threads } from './graph/runtime'
 export { type AttentionOptions, type AttentionScale, causalMask, MultiHeadAttention } from './model/attention'
 export { Block } from './model/block'
 export { kaimingInit, type ModelInit, scaledInit } from './model/initialisation'

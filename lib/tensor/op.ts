@@ -34,7 +34,7 @@ export interface TensorData {
   shape: number[]
   dtype: number
   values: ArrayLike<number> | null
-  id: number
+  readonly id: number
   refCount: number
 }
 
