@@ -3,12 +3,14 @@ import { createStreams } from '../tensor/streams'
 import { Dataset } from '../text/dataset'
 import { loadCheckpoint } from '../train/checkpoint'
 import { exactLoss, makeLossSum } from '../train/evaluate'
+import { compiler } from './compiler'
 import { textOf } from './text-of'
 
 export interface EvaluateOptions {
   readonly checkpoint: string
   readonly text?: string
   readonly json?: boolean
+  readonly eager?: boolean
 }
 
 /** Prints the mean cross-entropy over the validation split, in nats and in bits per character. */
@@ -16,7 +18,8 @@ export async function evaluateCheckpoint(options: EvaluateOptions): Promise<void
   const { model, tokenizer, config } = loadCheckpoint(options.checkpoint)
   const corpus = textOf(options)
   const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
-  const lossSum = makeLossSum(model, { training: false, streams: createStreams(config.seed) })
+  const compile = compiler(options.eager, () => {})
+  const lossSum = compile(makeLossSum(model, { training: false, streams: createStreams(config.seed) }))
   const onProgress = (share: number): void => {
     process.stderr.write(`\r${(100 * share).toFixed(0)} %\x1b[K`)
   }

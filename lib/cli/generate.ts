@@ -3,6 +3,7 @@ import { ConfigError } from '../errors'
 import { generate, validateSampling } from '../model/sampler'
 import { createStreams } from '../tensor/streams'
 import { loadCheckpoint } from '../train/checkpoint'
+import { compiler } from './compiler'
 
 export interface GenerateTextOptions {
   readonly checkpoint: string
@@ -14,6 +15,7 @@ export interface GenerateTextOptions {
   readonly seed: number
   readonly samples: number
   readonly likeMakemoe?: boolean
+  readonly eager?: boolean
 }
 
 /** Streams one text, or prints several one after the other. */
@@ -28,7 +30,9 @@ export async function generateText(options: GenerateTextOptions): Promise<void> 
   const texts = prompts.map(() => prompt)
   if (samples === 1) process.stdout.write(prompt)
   const streams = createStreams(options.seed)
-  for (const characters of generate(model, prompts, { tokens, streams, likeMakemoe, ...sampling })) {
+  // The original's growing window would be traced anew for each of its lengths, so it stays eager.
+  const makeStep = compiler(options.eager || likeMakemoe, () => {})
+  for (const characters of generate(model, prompts, { tokens, streams, likeMakemoe, makeStep, ...sampling })) {
     for (const [s, id] of characters.entries()) texts[s] += tokenizer.decode([id])
     if (samples === 1) process.stdout.write(tokenizer.decode([characters[0] as number]))
     await new Promise((resolve) => setImmediate(resolve)) // so that a terminal sees each character, and Ctrl-C is heard

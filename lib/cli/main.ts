@@ -90,6 +90,7 @@ function program(): Command {
     .option('--text <file>', 'the text to learn (default: Tiny Shakespeare)')
     .option('--out <folder>', "the run's folder (default: data/runs/<preset>-<seed>-<time>)")
     .option('--sample <number>', 'characters to write at the end (default: 500)', natural)
+    .option('--eager', 'run op by op instead of as one graph')
     .option('--gpu', 'insist on a GPU')
     .action(async (options: Record<string, unknown> & { preset: string }) => {
       const config = validateConfig({ ...preset(options.preset), ...configOptions(options) })
@@ -107,6 +108,7 @@ function program(): Command {
     .option('--top-p <number>', 'draw among the fewest that have this probability together', number)
     .option('--seed <number>', 'of the drawing', seed, 1337)
     .option('--samples <number>', 'texts to write', natural, 1)
+    .option('--eager', 'run op by op instead of as one graph')
     .option('--like-makemoe', 'with dropout, routing noise and dropped tokens, as the original')
     .action(async (options) => {
       await setup({ jupyter: false })
@@ -117,6 +119,7 @@ function program(): Command {
     .requiredOption('--checkpoint <folder>', 'a run folder')
     .option('--text <file>', 'the text (default: Tiny Shakespeare)')
     .option('--json', 'print one JSON object')
+    .option('--eager', 'run op by op instead of as one graph')
     .action(async (options) => {
       await setup({ jupyter: false })
       await (await import('./evaluate')).evaluateCheckpoint(options)

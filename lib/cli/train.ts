@@ -12,6 +12,7 @@ import { Dataset } from '../text/dataset'
 import { JsonLinesTracker } from '../track/tracker'
 import { saveCheckpoint, writeFileWhole } from '../train/checkpoint'
 import { type Progress, Trainer } from '../train/trainer'
+import { compiler } from './compiler'
 import { projectRoot } from './setup/paths'
 import { textOf } from './text-of'
 
@@ -20,6 +21,7 @@ export interface TrainOptions {
   readonly text?: string
   readonly out?: string
   readonly sample?: number
+  readonly eager?: boolean
 }
 
 /** 75 -> `1:15`. */
@@ -84,7 +86,9 @@ export async function train(config: Config, options: TrainOptions): Promise<numb
   }
   process.on('SIGINT', stop).on('SIGTERM', stop)
   const progress = showProgress(config.steps)
+  const compile = compiler(options.eager, progress.line)
   const trainer = new Trainer(model, dataset, config, streams, {
+    compile,
     signal: stopping.signal,
     onMetric: (metric) => {
       tracker.log(metric)
@@ -111,7 +115,13 @@ export async function train(config: Config, options: TrainOptions): Promise<numb
 
   const likeMakemoe = options.preset === 'makemoe'
   const ids: number[] = []
-  for (const [id] of generate(model, [[0]], { tokens: options.sample ?? 500, streams, likeMakemoe })) ids.push(id as number)
+  for (const [id] of generate(model, [[0]], {
+    tokens: options.sample ?? 500,
+    streams,
+    likeMakemoe,
+    makeStep: likeMakemoe ? (step) => step : compile,
+  }))
+    ids.push(id as number)
   const sample = tokenizer.decode(ids)
   writeFileWhole(join(folder, 'sample.txt'), `${sample}\n`)
   console.log(`\n${sample}\n`)

@@ -23,7 +23,12 @@ export type Compiled<F> = F & {
 
 export interface CompileOptions {
   /** Told before a trace is made and after. */
-  readonly onTrace?: (event: { readonly name: string; readonly done: boolean; readonly milliseconds: number; readonly operations: number }) => void
+  readonly onTrace?: (event: {
+    readonly name: string
+    readonly done: boolean
+    readonly milliseconds: number
+    readonly operations: number
+  }) => void
 }
 
 const isTensor = (value: unknown): value is Tensor => value instanceof tf.Tensor
@@ -103,7 +108,12 @@ export function compile<Args extends unknown[], R>(fn: (...args: Args) => R, opt
   return result
 }
 
-function prepare(fn: (...args: unknown[]) => unknown, args: readonly Structure[], tensors: readonly Tensor[], runtime: GraphRuntime): Ready {
+function prepare(
+  fn: (...args: unknown[]) => unknown,
+  args: readonly Structure[],
+  tensors: readonly Tensor[],
+  runtime: GraphRuntime,
+): Ready {
   const shapes = tensors.map((tensor) => ({ dtype: typeOf(tensor), shape: tensor.shape }))
   let structure: Structure
   const call = (symbols: Tensor[]): Tensor[] => {

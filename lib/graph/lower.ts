@@ -55,7 +55,12 @@ class Lowering {
     return this.builder.add(op, inputs, attributes, { control }).pointer
   }
 
-  private one(op: string, inputs: readonly TfOutput[], attributes: readonly OpAttribute[] = [], control: readonly Pointer[] = []): TfOutput {
+  private one(
+    op: string,
+    inputs: readonly TfOutput[],
+    attributes: readonly OpAttribute[] = [],
+    control: readonly Pointer[] = [],
+  ): TfOutput {
     return { oper: this.add(op, inputs, attributes, control), index: 0 }
   }
 
@@ -67,12 +72,16 @@ class Lowering {
     const known = this.handles.get(variable)
     if (known) return known
     const strings = backend().binding.TF_ATTR_STRING as number
-    const handle = this.one('VarHandleOp', [], [
-      type('dtype', typeOf(variable)),
-      { name: 'shape', type: backend().binding.TF_ATTR_SHAPE as number, value: variable.shape },
-      { name: 'shared_name', type: strings, value: this.runtime.use(variable) },
-      { name: 'container', type: strings, value: '' },
-    ])
+    const handle = this.one(
+      'VarHandleOp',
+      [],
+      [
+        type('dtype', typeOf(variable)),
+        { name: 'shape', type: backend().binding.TF_ATTR_SHAPE as number, value: variable.shape },
+        { name: 'shared_name', type: strings, value: this.runtime.use(variable) },
+        { name: 'container', type: strings, value: '' },
+      ],
+    )
     this.handles.set(variable, handle)
     return handle
   }
@@ -142,7 +151,8 @@ class Lowering {
           const user = this.trace.nodes[consumer] as ResolvedNode
           return user.kind === 'op' && user.op === 'Reshape' && user.inputs[0]?.node !== at
         })
-        if (open === 1 && reshapes && !node.scalar) return [this.integers(node.entries.map((entry) => (typeof entry === 'number' ? entry : -1)))]
+        if (open === 1 && reshapes && !node.scalar)
+          return [this.integers(node.entries.map((entry) => (typeof entry === 'number' ? entry : -1)))]
         const whole = node.scalar ? this.size(node.entries[0] as SizeOf) : this.vector(node.entries)
         return [node.dtype === 3 ? whole : this.one('Cast', [whole], [type('DstT', node.dtype)])]
       }
@@ -189,17 +199,24 @@ class Lowering {
   assign(variable: Variable, value: Ref): void {
     const update = this.updated.get(value.node)
     if (update) {
-      if (update.variables[value.output] !== variable) throw new TraceError('cannot trace applyAdam: its results must go back to the same variables')
+      if (update.variables[value.output] !== variable)
+        throw new TraceError('cannot trace applyAdam: its results must go back to the same variables')
       return
     }
-    const oper = this.add('AssignVariableOp', [this.handle(variable), this.output(value)], [type('dtype', typeOf(variable))], this.waitFor(variable))
+    const oper = this.add(
+      'AssignVariableOp',
+      [this.handle(variable), this.output(value)],
+      [type('dtype', typeOf(variable))],
+      this.waitFor(variable),
+    )
     this.effects.push(oper)
   }
 
   /** Registers the function with the context. */
   finish(argumentNodes: readonly number[], outputs: readonly Ref[]): string {
     const { call, status, check } = tensorflow()
-    const pack = (list: readonly TfOutput[]): BigInt64Array => BigInt64Array.from(list.flatMap(({ oper, index }) => [BigInt(oper), BigInt(index)]))
+    const pack = (list: readonly TfOutput[]): BigInt64Array =>
+      BigInt64Array.from(list.flatMap(({ oper, index }) => [BigInt(oper), BigInt(index)]))
     const inputs = pack(argumentNodes.map((node) => this.output({ node, output: 0 })))
     // A result may be an argument or a variable's value: an Identity makes it the function's own.
     const results = pack(outputs.map((ref) => this.one('Identity', [this.output(ref)])))
@@ -240,7 +257,8 @@ function consumersOf(trace: ResolvedTrace): Map<number, number[]> {
 }
 
 function inputsOf(node: ResolvedNode): number[] {
-  const refs = (entries: readonly (number | SizeOf)[]): number[] => entries.flatMap((entry) => (typeof entry === 'number' ? [] : [entry.of.node]))
+  const refs = (entries: readonly (number | SizeOf)[]): number[] =>
+    entries.flatMap((entry) => (typeof entry === 'number' ? [] : [entry.of.node]))
   switch (node.kind) {
     case 'op':
     case 'adam':

@@ -31,7 +31,8 @@ const refuse = (node: TraceNode, what: string): never => {
 }
 
 const same = (a: ArrayBufferView, b: ArrayBufferView): boolean =>
-  a.byteLength === b.byteLength && Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength))
+  a.byteLength === b.byteLength &&
+  Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength))
 
 /**
  * Merges two traces of one function.

@@ -155,7 +155,9 @@ export class GraphRuntime {
       const slot = this.slots.get(variable) as Slot
       if (variable.dataId !== slot.dataId) {
         const value = this.handleOf(variable)
-        this.execute('AssignVariableOp', [slot.handle, value], 0, (op) => this.library.call.TFE_OpSetAttrType(op, 'dtype', typeOf(variable)))
+        this.execute('AssignVariableOp', [slot.handle, value], 0, (op) =>
+          this.library.call.TFE_OpSetAttrType(op, 'dtype', typeOf(variable)),
+        )
         this.delete(value)
         slot.dataId = variable.dataId
         slot.newer = false

@@ -139,7 +139,9 @@ class Tracer {
   execute(op: string, attributes: OpAttribute[], ids: number[], outputs: number): TensorMetadata[] {
     const site = new Error()
     if (tensorflow().ops.get(op)?.stateful) {
-      const reason = /Random|Multinomial/.test(op) ? 'draws from a hidden generator: use a RandomStream (ctx.streams)' : 'has effects outside the graph'
+      const reason = /Random|Multinomial/.test(op)
+        ? 'draws from a hidden generator: use a RandomStream (ctx.streams)'
+        : 'has effects outside the graph'
       throw new TraceError(`cannot trace ${op}: it ${reason}`)
     }
     const inputs = ids.map((id) => this.ref(id))
@@ -209,7 +211,9 @@ function guard(): () => void {
   const { random } = Math
   const { makeVariable } = engine
   Math.random = () => {
-    throw new TraceError('cannot trace JavaScript randomness (Math.random, or a tfjs random op): its numbers would be frozen; use a RandomStream')
+    throw new TraceError(
+      'cannot trace JavaScript randomness (Math.random, or a tfjs random op): its numbers would be frozen; use a RandomStream',
+    )
   }
   engine.makeVariable = () => {
     throw new TraceError('cannot trace the creation of a variable: make it before, outside the compiled function')
@@ -226,7 +230,11 @@ function guard(): () => void {
  * @param series 0 or 1: which stand-in sizes to use
  * @throws TraceError that names the op, the reason and the caller's line
  */
-export function trace(argumentShapes: readonly { dtype: number; shape: readonly number[] }[], call: (args: Tensor[]) => Tensor[], series: 0 | 1): Trace {
+export function trace(
+  argumentShapes: readonly { dtype: number; shape: readonly number[] }[],
+  call: (args: Tensor[]) => Tensor[],
+  series: 0 | 1,
+): Trace {
   if (tracing) throw new TraceError('a compiled function was called inside one that is being traced: compile the outer one alone')
   const node = backend()
   const { binding } = node
@@ -240,7 +248,9 @@ export function trace(argumentShapes: readonly { dtype: number; shape: readonly 
   tf.engine().startScope('trace')
   try {
     node.binding = tracer.binding()
-    const args = argumentShapes.map(({ dtype, shape }, index) => node.createOutputTensor(tracer.symbol({ kind: 'argument', index }, dtype, shape)))
+    const args = argumentShapes.map(({ dtype, shape }, index) =>
+      node.createOutputTensor(tracer.symbol({ kind: 'argument', index }, dtype, shape)),
+    )
     const results = call(args)
     const refOf = (tensor: Tensor): Ref => tracer.ref(node.getInputTensorIds([tensor])[0] as number)
     const outputs = results.map(refOf)

@@ -27,7 +27,7 @@ export interface Progress {
 }
 
 /** Turns a function of tensors into a faster one of the same signature; the identity leaves it eager. */
-export type Compile = <F extends Loss>(fn: F) => F
+export type Compile = (fn: Loss) => Loss
 
 export interface TrainerOptions {
   readonly compile?: Compile
