@@ -1,0 +1,40 @@
+import { ConfigError, configFields, preset, presets, validateConfig } from 'makemoe'
+import { describe, expect, test } from 'vitest'
+
+describe('presets', () => {
+  test('differ in the slips alone', () => {
+    const { makemoe, default: ours } = presets
+    const different = Object.keys(ours).filter((key) => ours[key as keyof typeof ours] !== makemoe[key as keyof typeof makemoe])
+    expect(different.sort()).toEqual(['attentionScale', 'capacityRule', 'initialisation', 'noiseMode'])
+  })
+  test('an unknown one is refused by name', () => {
+    expect(() => preset('gpt')).toThrow(/preset: got gpt, expected one of default, makemoe/)
+    expect(preset('makemoe').attentionScale).toBe('nEmbed')
+  })
+})
+
+describe('validateConfig', () => {
+  test('returns a good config unchanged', () => expect(validateConfig(presets.default)).toEqual(presets.default))
+  test.each([
+    [{ nEmbed: 130 }, /nEmbed: got 130, expected a multiple of nHead \(8\)/],
+    [{ topK: 9 }, /topK: got 9, expected at most numExperts \(8\)/],
+    [{ dropout: 1 }, /dropout: got 1/],
+    [{ batchSize: 0 }, /batchSize: got 0/],
+    [{ batchSize: 1.5 }, /batchSize: got 1.5/],
+    [{ learningRate: Number.NaN }, /learningRate: got NaN/],
+    [{ capacityFactor: -1 }, /capacityFactor: got -1/],
+    [{ attentionScale: 'none' }, /attentionScale: got none/],
+    [{ headSize: 4 }, /unknown config field: headSize/],
+    [{ seed: 2 ** 40 }, /seed: got 1099511627776/],
+  ])('refuses %j', (change, message) => {
+    expect(() => validateConfig({ ...presets.default, ...change })).toThrow(ConfigError)
+    expect(() => validateConfig({ ...presets.default, ...change })).toThrow(message)
+  })
+  test('refuses what is no object', () => expect(() => validateConfig(null)).toThrow(ConfigError))
+})
+
+test('configFields tells every field with a description', () => {
+  const fields = configFields()
+  for (const name of Object.keys(presets.default)) expect(fields.map((field) => field.name)).toContain(name)
+  for (const field of fields) expect(field.description).not.toBe('')
+})

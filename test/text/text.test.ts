@@ -1,0 +1,100 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CharTokenizer, createStreams, Dataset, loadCorpus, readTextFile, TextError } from 'makemoe'
+import { describe, expect, test } from 'vitest'
+
+const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))
+const file = (name: string, content: string | Uint8Array): string => {
+  writeFileSync(join(folder, name), content)
+  return join(folder, name)
+}
+
+describe('CharTokenizer', () => {
+  const tokenizer = CharTokenizer.fromText('hii there\n')
+  test('numbers the sorted characters', () => {
+    expect(tokenizer.vocabulary).toEqual(['\n', ' ', 'e', 'h', 'i', 'r', 't'])
+    expect(tokenizer.vocabSize).toBe(7)
+    expect([...tokenizer.encode('hii')]).toEqual([3, 4, 4])
+  })
+  test('decodes what it encoded', () => expect(tokenizer.decode(tokenizer.encode('there hi'))).toBe('there hi'))
+  test('keeps a character outside the basic plane whole', () => {
+    const emoji = CharTokenizer.fromText('a😀b')
+    expect(emoji.vocabSize).toBe(3)
+    expect(emoji.decode(emoji.encode('😀a'))).toBe('😀a')
+  })
+  test('names an unknown character and its position', () => {
+    expect(() => tokenizer.encode('hix')).toThrow(new TextError('the character "x" at position 2 is not in the vocabulary of 7'))
+    expect(() => tokenizer.decode([99])).toThrow(/got the token 99, expected 0 to 6/)
+  })
+  test('refuses a vocabulary with repetitions', () => expect(() => new CharTokenizer(['a', 'a'])).toThrow(TextError))
+})
+
+describe('corpus', () => {
+  test('a given file wins, then the default file, then the sonnets', () => {
+    const given = file('given.txt', 'abc')
+    expect(loadCorpus({ file: given, defaultFile: given }).text).toBe('abc')
+    expect(loadCorpus({ defaultFile: given }).text).toBe('abc')
+    const offline = loadCorpus({ defaultFile: join(folder, 'absent') })
+    expect(offline.text.length).toBeGreaterThan(90_000)
+    expect(offline.text.split('\n\n')).toHaveLength(154)
+    expect(offline.source).toMatch(/sonnets/)
+  })
+  test.each([
+    ['missing', join(folder, 'nowhere'), /cannot read the text/],
+    ['a folder', folder, /cannot read the text/],
+    ['empty', file('empty.txt', ''), /is empty/],
+    ['UTF-16', file('utf16.txt', Buffer.from('hello', 'utf16le')), /not UTF-8/],
+    ['binary', file('binary', Uint8Array.of(0xff, 0xfe, 0x00, 0x80)), /not UTF-8/],
+  ])('refuses a text that is %s', (_what, path, message) => {
+    expect(() => readTextFile(path)).toThrow(TextError)
+    expect(() => readTextFile(path)).toThrow(message)
+  })
+  test('downloadTinyShakespeare refuses other content, by its checksum', async () => {
+    const server = createServer((_request, response) => response.end('not Shakespeare')).listen(0, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    const address = `http://127.0.0.1:${(server.address() as { port: number }).port}/`
+    const realFetch = globalThis.fetch
+    globalThis.fetch = (_url, init) => realFetch(address, init)
+    try {
+      const { downloadTinyShakespeare } = await import('makemoe')
+      await expect(downloadTinyShakespeare(join(folder, 'download'))).rejects.toThrow(/checksum differs/)
+      globalThis.fetch = () => Promise.reject(new Error('offline'))
+      expect(await downloadTinyShakespeare(join(folder, 'download'))).toBeUndefined()
+    } finally {
+      globalThis.fetch = realFetch
+      server.close()
+    }
+  })
+})
+
+describe('Dataset', () => {
+  const ids = Int32Array.from({ length: 200 }, (_, i) => i)
+  const dataset = new Dataset(ids, 8)
+  test('splits 90 to 10', () => {
+    expect(dataset.splits.train.length).toBe(180)
+    expect(dataset.splits.val[0]).toBe(180)
+  })
+  test('y is x shifted by one', () => {
+    const { x, y } = dataset.batchAt('train', [0, 10])
+    expect(x.arraySync()).toEqual([0, 10].map((o) => Array.from({ length: 8 }, (_, t) => o + t)))
+    expect(y.arraySync()).toEqual([1, 11].map((o) => Array.from({ length: 8 }, (_, t) => o + t)))
+  })
+  test('random offsets lie in [0, length - T) and repeat with the seed', () => {
+    const first = (seed: number): number[] =>
+      Array.from(dataset.randomBatch('val', 500, createStreams(seed).data).x.slice([0, 0], [500, 1]).dataSync())
+    const offsets = first(1).map((id) => id - 180)
+    expect(Math.min(...offsets)).toBe(0)
+    expect(Math.max(...offsets)).toBe(20 - 8 - 1)
+    expect(first(1)).toEqual(first(1))
+    expect(first(1)).not.toEqual(first(2))
+  })
+  test('windows cover a split: each target once, in order', () => {
+    const targets = [...dataset.windows('train', 3)].flatMap(({ y }) => Array.from(y.dataSync()))
+    expect(targets).toEqual(Array.from({ length: 22 * 8 }, (_, i) => i + 1))
+  })
+  test('refuses a text that is too short, with what it needs', () => {
+    expect(() => new Dataset(ids.subarray(0, 80), 8)).toThrow(/too short: got 80 characters, expected at least 90/)
+  })
+})
