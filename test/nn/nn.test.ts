@@ -118,7 +118,7 @@ describe('dropout', () => {
 
 describe('initialisers', () => {
   const deviation = (init: Initializer) => {
-    const values = init(streams.init, 400, 200).dataSync()
+    const values = Array.from(init(streams.init, 400, 200).dataSync())
     return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length)
   }
   test.each([

@@ -1,0 +1,201 @@
+import {
+  type Capacity,
+  ConfigError,
+  type Context,
+  collectRows,
+  createStreams,
+  dispatchRows,
+  Expert,
+  expertCapacity,
+  gradientsOf,
+  NoisyTopkRouter,
+  noisyScores,
+  planDispatch,
+  type RoutingRecord,
+  SparseMoE,
+  type Tensor,
+  TopkRouter,
+  tf,
+  topKGating,
+} from 'makemoe'
+import { describe, expect, test } from 'vitest'
+import { expectClose, expectGradient } from '../support'
+
+const streams = createStreams(3)
+const training: Context = { training: true, streams }
+const evaluating: Context = { training: false, streams }
+const random = (...shape: number[]) => tf.randomNormal(shape, 0, 1, 'float32', 11)
+
+describe('topKGating', () => {
+  test('hand-worked: softmax over the two best of [1, 3, 2, 0]', () => {
+    const { gates, indices, weights } = topKGating(tf.tensor2d([[1, 3, 2, 0]]), 2)
+    const best = 1 / (1 + Math.exp(-1))
+    expect(indices.arraySync()).toEqual([[1, 2]])
+    expectClose(weights, [best, 1 - best], 1e-6)
+    expectClose(gates, [0, best, 1 - best, 0], 1e-6)
+  })
+  test('every row sums to 1 with exactly K positive', () => {
+    const { gates } = topKGating(random(50, 8), 3)
+    expectClose(tf.sum(gates, 1), new Float32Array(50).fill(1), 1e-6)
+    for (const row of gates.arraySync() as number[][]) expect(row.filter((gate) => gate > 0)).toHaveLength(3)
+  })
+  test('the gradient reaches the kept scores alone', () => {
+    const x = tf.tensor2d([[1, 3, 2, 0]])
+    expectGradient((x) => topKGating(x, 2).gates, x)
+    const gradient = tf
+      .grad((x) => tf.sum(tf.mul(topKGating(x, 2).gates, random(1, 4))))(x)
+      .dataSync()
+    expect([gradient[0], gradient[3]]).toEqual([0, 0])
+    expect(gradient[1]).not.toBe(0)
+  })
+})
+
+describe('routers', () => {
+  test('TopkRouter chooses by its linear scores', () => {
+    const router = new TopkRouter(4, 3, 2, streams.init)
+    const x = random(5, 4)
+    const { logits, gates } = router.forward(x)
+    expectClose(logits, router.scores.forward(x), 1e-6)
+    expectClose(gates, topKGating(logits, 2).gates, 1e-6)
+  })
+  test('noisyScores adds noise times softplus', () => {
+    expectClose(noisyScores(tf.tensor2d([[1]]), tf.tensor2d([[0]]), tf.tensor2d([[2]])), [1 + 2 * Math.log(2)], 1e-6)
+  })
+  test('NoisyTopkRouter is noisy in training; in evaluation only if told so', () => {
+    const x = random(6, 4)
+    const gates = (router: NoisyTopkRouter, ctx: Context) => JSON.stringify(router.forward(x, ctx).gates.arraySync())
+    const differs = (router: NoisyTopkRouter, ctx: Context) => new Set([1, 2, 3].map(() => gates(router, ctx))).size > 1
+    const router = new NoisyTopkRouter(4, 8, 2, streams.init)
+    expect(differs(router, training)).toBe(true)
+    expect(differs(router, evaluating)).toBe(false)
+    expect(differs(new NoisyTopkRouter(4, 8, 2, streams.init, 'always'), evaluating)).toBe(true)
+  })
+  test.each([0, 9, 1.5])('refuse topK %d of 8', (topK) => {
+    expect(() => new TopkRouter(4, 8, topK, streams.init)).toThrow(ConfigError)
+    expect(() => new NoisyTopkRouter(4, 8, topK, streams.init)).toThrow(/topK: got/)
+  })
+})
+
+test('expertCapacity: the even share times the factor, rounded down, at least 1 unless told otherwise', () => {
+  expect(expertCapacity(512, 2, 8, 1)).toBe(128)
+  expect(expertCapacity(512, 2, 8, 1.25)).toBe(160)
+  expect(expertCapacity(3, 2, 8, 1)).toBe(1)
+  expect(expertCapacity(3, 2, 8, 1, 0)).toBe(0)
+})
+
+describe('dispatch', () => {
+  // Four tokens, two choices, three experts.
+  const indices = tf.tensor2d(
+    [
+      [0, 1],
+      [1, 0],
+      [1, 2],
+      [1, 0],
+    ],
+    [4, 2],
+    'int32',
+  )
+  const weights = tf.tensor2d([
+    [0.6, 0.4],
+    [0.7, 0.3],
+    [0.9, 0.1],
+    [0.8, 0.2],
+  ])
+  const keptPairs = (capacity?: Capacity): number[] =>
+    Array.from(planDispatch(indices, weights, 3, capacity).slotOfPair.dataSync()).flatMap((slot, pair) => (slot > 0 ? [pair] : []))
+
+  test('each pair has a slot of its own, beside those of its expert', () => {
+    const plan = planDispatch(indices, weights, 3)
+    expect(plan.load.arraySync()).toEqual([3, 4, 1])
+    const sizes = plan.sizes.arraySync() as number[]
+    const slots = Array.from(plan.slotOfPair.dataSync())
+    expect(new Set(slots).size).toBe(8)
+    const expertOfSlot = sizes.flatMap((size, e) => new Array<number>(size).fill(e))
+    expect(slots.map((slot) => expertOfSlot[slot - 1])).toEqual(Array.from(indices.dataSync()))
+    const pairOfSlot = Array.from(plan.pairOfSlot.dataSync())
+    expect(slots.map((slot) => pairOfSlot[slot - 1])).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  })
+  test('rows go out and come back', () => {
+    const plan = planDispatch(indices, weights, 3)
+    const x = random(4, 2)
+    const back = collectRows(dispatchRows(x, plan), plan)
+    expectClose(back, tf.gather(x, tf.tensor1d([0, 0, 1, 1, 2, 2, 3, 3], 'int32')), 1e-12)
+  })
+  test('gradients of both ways', () => {
+    for (const capacity of [undefined, { limit: 2, policy: 'flat' } as const]) {
+      const plan = planDispatch(indices, weights, 3, capacity)
+      expectGradient((x) => dispatchRows(x, plan), random(4, 2))
+      expectGradient((y) => collectRows(y, plan), random(plan.pairOfSlot.shape[0] as number, 2))
+    }
+  })
+  test('flat order keeps the first pairs of an expert, as the original', () => {
+    // Expert 1 is wanted by the pairs 1, 2, 4, 6; expert 0 by 0, 3, 7.
+    expect(keptPairs({ limit: 2, policy: 'flat' })).toEqual([0, 1, 2, 3, 5])
+  })
+  test('rank order keeps first choices before second ones, and the larger gate among equals', () => {
+    expect(keptPairs({ limit: 2, policy: 'rank' })).toEqual([0, 3, 4, 5, 6])
+  })
+  test('capacity 0 serves nobody', () => expect(keptPairs({ limit: 0, policy: 'flat' })).toEqual([]))
+})
+
+describe('SparseMoE', () => {
+  const [C, E, K] = [4, 8, 2]
+  const make = (options: ConstructorParameters<typeof SparseMoE>[2] = {}, noise: 'training' | 'always' = 'training') =>
+    new SparseMoE(
+      new NoisyTopkRouter(C, E, K, streams.init, noise),
+      Array.from({ length: E }, () => new Expert(C, streams.init)),
+      options,
+    )
+
+  test('equals the sum over all experts weighted by the gates', () => {
+    const moe = make()
+    const x = random(2, 5, C)
+    const { gates } = moe.router.forward(tf.reshape(x, [-1, C]), evaluating)
+    const dense = moe.experts.reduce<Tensor>(
+      (sum, expert, e) => {
+        const weighted = tf.mul(expert.forward(tf.reshape(x, [-1, C])), tf.slice(gates, [0, e], [-1, 1]))
+        return tf.add(sum, weighted)
+      },
+      tf.zeros([10, C]),
+    )
+    const y = moe.forward(x, evaluating)
+    expect(y.shape).toEqual([2, 5, C])
+    expectClose(y, dense, 1e-5)
+  })
+  test('an idle expert gets no gradient and changes nothing for the others', () => {
+    const moe = make()
+    const x = random(1, C)
+    const chosen = new Set(moe.router.forward(x, evaluating).indices.dataSync())
+    for (const [e, expert] of moe.experts.entries()) {
+      const { gradients } = gradientsOf(() => tf.sum(moe.forward(x, evaluating)), expert.parameters())
+      const size = gradients.reduce((sum, gradient) => sum + (tf.sum(tf.abs(gradient)).dataSync()[0] as number), 0)
+      expect(size > 0, `expert ${e}`).toBe(chosen.has(e))
+    }
+  })
+  test('an observer sees load, drops, gates and entropy', () => {
+    const records: RoutingRecord[] = []
+    const moe = make({ layer: 3, capacityFactor: 0.5, capacityRule: 'makemoe' })
+    moe.forward(random(32, C), { ...evaluating, observer: (record) => records.push(record) })
+    const [record] = records as [RoutingRecord]
+    expect(record.layer).toBe(3)
+    const load = Array.from(record.load.dataSync())
+    expect(Math.max(...load)).toBeLessThanOrEqual(4)
+    expect(load.reduce((a, b) => a + b) + (record.dropped.dataSync()[0] as number)).toBe(64)
+    expect(record.gates.shape).toEqual([32, E])
+    expect(record.entropy.dataSync()[0]).toBeGreaterThan(0)
+    expect(record.entropy.dataSync()[0]).toBeLessThan(Math.log(2) + 1e-4)
+  })
+  test('by default capacity is for training; at makemoe it is always on, and can be 0', () => {
+    const x = random(2, C)
+    const ours = make({ capacityFactor: 1 })
+    const unlimited = new SparseMoE(ours.router, ours.experts)
+    expectClose(ours.forward(x, evaluating), unlimited.forward(x, evaluating), 1e-6)
+    const theirs = new SparseMoE(ours.router, ours.experts, { capacityFactor: 1, capacityRule: 'makemoe' })
+    expect(
+      theirs
+        .forward(x, evaluating)
+        .dataSync()
+        .every((value) => value === 0),
+    ).toBe(true)
+  })
+})
