@@ -122,7 +122,8 @@ function prepare(
     flatten(structure, results, 'the result')
     return results
   }
-  const resolved = resolve(trace(shapes, call, 0), trace(shapes, call, 1))
+  const first = trace(shapes, call)
+  const resolved = resolve(first, trace(shapes, call, first.standIns))
   const result = (values: Iterator<Tensor>): Structure => unflatten(structure, values)
   return { graph: lower(resolved, runtime), result }
 }

@@ -40,6 +40,7 @@ export interface Trace {
   readonly outputs: readonly Ref[]
   /** Variables that the function assigned, and what. */
   readonly assignments: readonly { readonly variable: Variable; readonly value: Ref }[]
+  readonly standIns: StandIns
 }
 
 /** The caller's own line: the first frame that is neither tfjs nor the machinery of tensors and graphs. */
@@ -50,10 +51,30 @@ export function siteOf(error: Error): string {
   return frame.trim().replace(/^at /, '')
 }
 
+/** Symbolic tensors are numbered above all real ones, and never twice. */
 const firstSymbol = 2 ** 40
+let nextSymbol = firstSymbol
 
-/** The n-th stand-in size of a trace; the two series have no pair in common with each other or with small sizes. */
-const standIn = (n: number, series: 0 | 1): number => (series === 0 ? 5003 + 7 * n : 9001 + 13 * n)
+/** Sizes that depend on data, by what they follow from, and the numbers that stand in for them in one trace. */
+export type StandIns = ReadonlyMap<string, number>
+
+/** A fixed sequence of numbers in [0, 1), for choosing stand-ins: the same for every trace (Numerical Recipes' congruential generator). */
+function sequence(): () => number {
+  let state = 20_170_123
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+/** `whole` as a sum of `parts` positive integers, or undefined if there are none. */
+function composition(whole: number, parts: number, random: () => number): number[] | undefined {
+  if (whole < parts) return undefined
+  const cuts = new Set<number>([0, whole])
+  while (cuts.size < parts + 1) cuts.add(1 + Math.floor(random() * (whole - 1)))
+  const sorted = [...cuts].sort((a, b) => a - b)
+  return sorted.slice(1).map((cut, i) => cut - (sorted[i] as number))
+}
 
 class Tracer {
   readonly nodes: TraceNode[] = []
@@ -61,12 +82,17 @@ class Tracer {
   private readonly handles: TfOutput[][] = []
   private readonly refs = new Map<number, Ref>()
   private readonly captured = new Map<number, Ref>()
-  private readonly sizes = new Map<string, number>()
-  private nextId = firstSymbol
+  readonly sizes = new Map<string, number>()
+  /** Pairs of stand-ins (of the first trace and of this one) that are taken: each must tell which size it is. */
+  private readonly pairs = new Set<string>()
+  private readonly random = sequence()
+  /** Constants by tfjs's data, which keeps its values: a trace changes nothing outside it. */
+  private readonly constants = new Map<object, number>()
 
   constructor(
     private readonly real: NodeBackend['binding'],
-    private readonly series: 0 | 1,
+    /** The stand-ins of the first trace, if this is the second. */
+    private readonly first: StandIns | undefined,
   ) {}
 
   /** Numbers the outputs of a node. */
@@ -74,7 +100,7 @@ class Tracer {
     const at = this.nodes.push(node) - 1
     this.handles.push(handles)
     return node.dtypes.map((dtype, output) => {
-      const id = this.nextId++
+      const id = nextSymbol++
       this.refs.set(id, { node: at, output })
       return { id, shape: [...(node.shapes[output] as number[])], dtype }
     })
@@ -94,6 +120,8 @@ class Tracer {
   ref(id: number): Ref {
     const known = this.refs.get(id) ?? this.captured.get(id)
     if (known) return known
+    if (this.isSymbol(id))
+      throw new TraceError('a tensor that was made inside an earlier trace has escaped from it: make it inside, or before')
     const values = this.real.tensorDataSync(id)
     // The addon tells values but not shapes; an Identity tells both.
     const [copy] = this.real.executeOp('Identity', [], [id], 1) as [TensorMetadata]
@@ -108,7 +136,7 @@ class Tracer {
   private shapesOf(op: string, inputs: readonly Ref[], handles: readonly TfOutput[]): number[][] {
     // A size follows from the inputs that are no floats: the same ones give the same size.
     const integers = inputs.filter(({ node, output }) => (this.nodes[node] as TraceNode).dtypes[output] !== 1)
-    const key = integers.map(({ node, output }) => `${node}:${output}`).join()
+    const key = integers.map((ref) => this.identity(ref)).join()
     return handles.map((handle, output) => {
       const shape = this.builder.shape(handle)
       if (!shape) throw new TraceError(`${op}: not even the number of dimensions of its result is known before it runs`)
@@ -118,21 +146,39 @@ class Tracer {
     })
   }
 
+  /** Names a tensor; equal small constants have the same name. */
+  private identity({ node, output }: Ref): string {
+    const source = this.nodes[node] as TraceNode
+    if (source.kind !== 'constant' || source.values.byteLength > 256) return `${node}:${output}`
+    return `constant ${source.dtypes} [${source.shapes}] ${Array.from(source.values as Int32Array)}`
+  }
+
+  /** The number that stands for a size: different from the first trace's, and telling it from every other size. */
   private standIn(key: string, output: number, outputs: number, op: string, inputs: readonly Ref[]): number {
-    const found = this.sizes.get(`${key}/${output}`)
+    const name = (i: number): string => `${key}/${i}`
+    const found = this.sizes.get(name(output))
     if (found !== undefined) return found
-    const fresh = (): number => standIn(this.sizes.size, this.series)
-    let size = fresh()
-    if (op === 'SplitV') {
-      // The pieces must add up to the whole.
-      const { node, output: from } = inputs[0] as Ref
-      const whole = (this.nodes[node] as TraceNode).shapes[from]?.[0] as number
-      const even = Math.floor(whole / outputs)
-      const spread = (this.series + 1) * (output - (outputs - 1) / 2)
-      size = output < outputs - 1 ? even + Math.floor(spread) : whole
-      if (output === outputs - 1) for (let i = 0; i < output; i++) size -= this.sizes.get(`${key}/${i}`) as number
+    const pair = (i: number, size: number): string => `${this.first?.get(name(i)) ?? 'new'},${size}`
+    const isGood = (size: number, i: number): boolean => size !== this.first?.get(name(i)) && !(this.first && this.pairs.has(pair(i, size)))
+    const take = (sizes: readonly number[], from: number): void => {
+      for (const [i, size] of sizes.entries()) {
+        this.pairs.add(pair(from + i, size))
+        this.sizes.set(name(from + i), size)
+      }
     }
-    this.sizes.set(`${key}/${output}`, size)
+    const { node, output: from } = inputs[0] ?? { node: 0, output: 0 }
+    const whole = op === 'SplitV' ? ((this.nodes[node] as TraceNode).shapes[from]?.[0] as number) : 0
+    for (let attempt = 0; attempt < 200 && op === 'SplitV'; attempt++) {
+      // The pieces must add up to the whole.
+      const pieces = composition(whole, outputs, this.random)
+      if (!pieces?.every(isGood) || new Set(pieces.map((size, i) => pair(i, size))).size < outputs) continue
+      take(pieces, 0)
+      return pieces[output] as number
+    }
+    let size = 0
+    do size = 20_000 + Math.floor(this.random() * 20_000)
+    while (!isGood(size, output))
+    take([size], output)
     return size
   }
 
@@ -165,6 +211,21 @@ class Tracer {
     const shapes = state.map(({ node, output }) => (this.nodes[node] as TraceNode).shapes[output] as readonly number[])
     const handles = shapes.map((shape) => this.builder.placeholder(1, shape))
     return this.number({ kind: 'adam', inputs, dtypes: [1, 1, 1], shapes, site: new Error() }, handles)
+  }
+
+  /** Tensor numbers of an op's inputs, in place of the backend's own method. */
+  inputIds(tensors: readonly Tensor[], node: NodeBackend): number[] {
+    return tensors.map((tensor) => {
+      const int64 = (tensor as unknown as { valueArray?: Int32Array }).valueArray
+      if (int64) return this.constant(9, [], int64).id
+      const data = node.tensorMap.get(tensor.dataId)
+      if (data.values === null) return data.id
+      const known = this.constants.get(tensor.dataId)
+      if (known !== undefined) return known
+      const { id } = this.constant(data.dtype, data.shape, rawBytes(data.dtype, data.values))
+      this.constants.set(tensor.dataId, id)
+      return id
+    })
   }
 
   isSymbol(id: number): boolean {
@@ -227,18 +288,18 @@ function guard(): () => void {
 /**
  * Writes a function down.
  * @param call runs the function on symbolic arguments and returns the tensors of its result
- * @param series 0 or 1: which stand-in sizes to use
+ * @param first the first trace's stand-ins, when this is the second trace
  * @throws TraceError that names the op, the reason and the caller's line
  */
 export function trace(
   argumentShapes: readonly { dtype: number; shape: readonly number[] }[],
   call: (args: Tensor[]) => Tensor[],
-  series: 0 | 1,
+  first?: StandIns,
 ): Trace {
   if (tracing) throw new TraceError('a compiled function was called inside one that is being traced: compile the outer one alone')
   const node = backend()
   const { binding } = node
-  const tracer = new Tracer(binding, series)
+  const tracer = new Tracer(binding, first)
   const variables = Object.values((tf.engine() as unknown as { registeredVariables: Record<string, Variable> }).registeredVariables)
   const held = variables.map((variable) => holdVariable(node, tracer, variable))
   const release = guard()
@@ -248,6 +309,7 @@ export function trace(
   tf.engine().startScope('trace')
   try {
     node.binding = tracer.binding()
+    node.getInputTensorIds = (tensors) => tracer.inputIds(tensors, node)
     const args = argumentShapes.map(({ dtype, shape }, index) =>
       node.createOutputTensor(tracer.symbol({ kind: 'argument', index }, dtype, shape)),
     )
@@ -257,7 +319,7 @@ export function trace(
     const assignments = held
       .filter(({ variable, dataId }) => variable.dataId !== dataId)
       .map(({ variable }) => ({ variable, value: refOf(variable) }))
-    return { nodes: tracer.nodes, outputs, assignments }
+    return { nodes: tracer.nodes, outputs, assignments, standIns: tracer.sizes }
   } catch (error) {
     if (!(error instanceof Error)) throw error
     const reason = /gradient function not found for (\w+)/.exec(error.message)
@@ -269,6 +331,7 @@ export function trace(
     tf.engine().endScope()
     for (const each of held) each.restore()
     node.binding = binding
+    delete (node as { getInputTensorIds?: unknown }).getInputTensorIds // the prototype's shows again
     release()
     tracing = false
     Error.stackTraceLimit = stackTraceLimit

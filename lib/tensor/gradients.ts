@@ -74,6 +74,15 @@ export function registerGradients(): void {
     outputsToSave: [true],
     gradFunc: (dy, saved) => ({ x: () => op('ReluGrad', [dy as Tensor, saved[0] as Tensor]) }),
   })
+  const gather = tf.getGradient('GatherV2')
+  tf.registerGradient({
+    ...gather,
+    // tfjs gives the indices an integer gradient, which its own check refuses.
+    gradFunc: (dy, saved, attributes) => ({
+      ...gather.gradFunc(dy, saved, attributes),
+      indices: () => tf.zeros((saved[1] as Tensor).shape),
+    }),
+  })
   tf.registerGradient({
     kernelName: 'TopK',
     inputsToSave: ['x'],

@@ -33,6 +33,7 @@ export interface Binding {
 export interface TensorData {
   shape: number[]
   dtype: number
+  /** null or undefined once they were handed over. */
   values: ArrayLike<number> | null
   readonly id: number
   refCount: number

@@ -39,7 +39,7 @@ import { expectClose } from '../support'
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))
 const text = 'the quick brown fox jumps over the lazy dog. '.repeat(40)
 const tokenizer = CharTokenizer.fromText(text)
-const config = {
+const config: Config = {
   ...presets.default,
   nEmbed: 16,
   nHead: 2,
