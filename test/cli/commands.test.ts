@@ -1,0 +1,141 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+
+const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))
+const main = join(__dirname, '..', '..', 'lib', 'dist', 'cli', 'main.js')
+const text = join(folder, 'text.txt')
+const run = join(folder, 'run')
+const tiny = ['--n-embed', '16', '--n-head', '2', '--n-layer', '2', '--block-size', '8', '--num-experts', '4', '--batch-size', '4']
+const short = ['--steps', '12', '--eval-interval', '5', '--eval-iters', '2', '--sample', '20', '--text', text]
+const makemoe = (...args: string[]) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd: folder })
+  return { status, stdout, stderr }
+}
+
+beforeAll(() => {
+  writeFileSync(text, 'the quick brown fox jumps over the lazy dog.\n'.repeat(40))
+  const { status, stdout, stderr } = makemoe('train', ...tiny, ...short, '--out', run)
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(stdout).toMatch(/parameters: 0\.0\d+ M/)
+  expect(stdout).toMatch(/step 0: train loss \d\.\d{4}, val loss \d\.\d{4}/)
+})
+
+describe('train', () => {
+  test('writes config, metrics, sample and weights', () => {
+    expect(readdirSync(run).sort()).toEqual(['config.json', 'metrics.jsonl', 'model.safetensors', 'sample.txt'])
+    const metrics = readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(metrics.filter((m) => 'val_loss' in m).map((m) => m.step)).toEqual([0, 5, 10, 11])
+    expect(metrics.filter((m) => 'loss' in m)).toHaveLength(12)
+    expect(readFileSync(join(run, 'sample.txt'), 'utf8')).toHaveLength(21)
+  })
+  test('the same seed gives the same losses; eager gives them to 1e-5', () => {
+    const losses = (name: string, ...more: string[]) => {
+      expect(makemoe('train', ...tiny, ...short, ...more, '--out', join(folder, name)).status).toBe(0)
+      const lines = readFileSync(join(folder, name, 'metrics.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+      return lines.map((line) => JSON.parse(line).loss ?? 0)
+    }
+    const [first, again, eager] = [losses('again1'), losses('again2'), losses('eager', '--eager')]
+    expect(again).toEqual(first)
+    for (const [i, loss] of eager.entries()) expect(Math.abs(loss - first[i])).toBeLessThan(1e-4)
+  })
+  test('Ctrl-C saves the weights and ends with 130', async () => {
+    const out = join(folder, 'interrupted')
+    const child = spawn(process.execPath, [main, 'train', ...tiny, ...short, '--steps', '100000', '--out', out], { cwd: folder })
+    let stdout = ''
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk
+      if (/step 10:/.test(stdout)) child.kill('SIGINT')
+    })
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    expect(code).toBe(130)
+    expect(stdout).toMatch(/stopped by SIGINT after step \d+; the weights so far are in/)
+    expect(makemoe('evaluate', '--checkpoint', out, '--text', text).status).toBe(0)
+  })
+})
+
+describe('evaluate, generate, import', () => {
+  test('evaluate prints the exact loss, also as JSON, the same each time', () => {
+    const json = JSON.parse(makemoe('evaluate', '--checkpoint', run, '--text', text, '--json').stdout)
+    expect(json.characters).toBe(176)
+    expect(json.bitsPerCharacter).toBeCloseTo(json.nats / Math.LN2, 6)
+    const plain = makemoe('evaluate', '--checkpoint', run, '--text', text, '--eager').stdout
+    expect(plain).toContain(`${json.nats.toFixed(4)} nats`)
+  })
+  test('generate writes on from the prompt, repeatably', () => {
+    const write = (...more: string[]) => makemoe('generate', '--checkpoint', run, '--prompt', 'the', '--tokens', '15', ...more).stdout
+    expect(write()).toMatch(/^the[\s\S]{15}\n$/)
+    expect(write()).toBe(write())
+    expect(write('--eager')).toBe(write())
+    expect(write('--seed', '2')).not.toBe(write())
+    expect(write('--samples', '2')).toMatch(/--- sample 1 ---\nthe[\s\S]*--- sample 2 ---\nthe/)
+    expect(write('--like-makemoe')).toMatch(/^the/)
+    expect(write('--temperature', '0')).toBe(write('--top-k', '1', '--seed', '9'))
+  })
+  test('import takes a state_dict and changes nothing in it', () => {
+    const out = join(folder, 'imported')
+    const { status, stdout } = makemoe('import', join(run, 'model.safetensors'), '--text', text, '--out', out)
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/imported 0\.0\d+ M parameters/)])
+    expect(readFileSync(join(out, 'model.safetensors')).equals(readFileSync(join(run, 'model.safetensors')))).toBe(true)
+  })
+  test.each(['setup', 'start', 'test', 'train', 'generate', 'evaluate', 'import'])('%s --help', (name) => {
+    const { status, stdout } = makemoe(name, '--help')
+    expect([status, stdout]).toEqual([0, expect.stringContaining(`Usage: makemoe ${name}`)])
+  })
+})
+
+describe("a person's mistake: one line on stderr, exit 2, nothing written", () => {
+  const damaged = join(folder, 'damaged')
+  const binary = join(folder, 'binary')
+  beforeAll(() => {
+    spawnSync('cp', ['-r', run, damaged])
+    writeFileSync(join(damaged, 'model.safetensors'), readFileSync(join(run, 'model.safetensors')).subarray(0, 999))
+    writeFileSync(binary, Uint8Array.of(0xff, 0xfe, 0))
+  })
+  const out = join(folder, 'never')
+  const train = ['train', ...tiny, ...short, '--out', out]
+  const from = ['--checkpoint', run]
+  test.each<[string[], RegExp]>([
+    [['fly'], /unknown command 'fly'/],
+    [['train', '--fly'], /unknown option '--fly'/],
+    [['train', 'extra'], /too many arguments/],
+    [[...train, '--steps', 'many'], /'--steps <number>' argument 'many' is invalid/],
+    [[...train, '--steps', '-1'], /steps: got -1/],
+    [[...train, '--n-embed', '17'], /nEmbed: got 17, expected a multiple of nHead \(2\)/],
+    [[...train, '--top-k', '5'], /topK: got 5, expected at most numExperts \(4\)/],
+    [[...train, '--dropout', '1'], /dropout: got 1/],
+    [[...train, '--capacity-factor', '0'], /capacityFactor: got 0/],
+    [[...train, '--preset', 'gpt'], /Allowed choices are default, makemoe/],
+    [[...train, '--text', join(folder, 'nowhere')], /cannot read the text/],
+    [[...train, '--text', binary], /not UTF-8 text/],
+    [[...train, '--block-size', '500'], /too short: got 1800 characters, expected at least 5010/],
+    [[...train, '--out', run], /expected a folder that is new or empty/],
+    [[...train, '--gpu'], /TensorFlow sees none/],
+    [['generate'], /required option '--checkpoint <folder>' not specified/],
+    [['generate', '--checkpoint', join(folder, 'nowhere')], /is not there/],
+    [['generate', '--checkpoint', damaged], /not a good safetensors file/],
+    [['generate', ...from, '--prompt', 'the€'], /the character "€" at position 3 is not in the vocabulary/],
+    [['generate', ...from, '--prompt', ''], /prompt: got an empty text/],
+    [['generate', ...from, '--tokens', '0'], /expected an integer from 1/],
+    [['generate', ...from, '--temperature', '-1'], /temperature: got -1/],
+    [['generate', ...from, '--top-p', '2'], /top-p: got 2/],
+    [['generate', ...from, '--seed', '1.5'], /expected an integer of 32 bits/],
+    [['evaluate', ...from, '--text', binary], /not UTF-8 text/],
+    [['import', join(folder, 'nowhere'), '--out', out], /cannot read/],
+    [['import', text, '--out', out], /not a good safetensors file/],
+    [['import', join(run, 'model.safetensors'), '--out', out], /the weights are for \d+ characters, the text has/],
+  ])('%j', (args, message) => {
+    const { status, stderr } = makemoe(...args)
+    expect(stderr).toMatch(message)
+    expect(stderr.trim().split('\n').length).toBeLessThanOrEqual(2) // a remedy may follow
+    expect(status).toBe(2)
+    expect(existsSync(out)).toBe(false)
+  })
+})
