@@ -50,6 +50,9 @@ function configOptions(options: Readonly<Record<string, unknown>>): Partial<Conf
   )
 }
 
+/** What a command needs; its own output stays clean. */
+const setUpQuietly = (text: boolean): Promise<void> => setup({ jupyter: false, text }, (line) => console.error(line))
+
 function program(): Command {
   const root = new Command('makemoe').description('Sparse mixture-of-experts language models, from scratch').exitOverride()
   const command = (name: string, description: string): Command => root.command(name).description(description).allowExcessArguments(false)
@@ -57,7 +60,7 @@ function program(): Command {
   command('setup', 'install what the project needs: TensorFlow, the addon, JupyterLab, the text')
     .option('--gpu', "take TensorFlow's CUDA build")
     .action(async (options: { gpu?: boolean }) => {
-      await setup({ jupyter: true, ...options })
+      await setup({ jupyter: true, text: true, ...options })
       if (options.gpu) (await import('./gpu')).requireGpu()
       console.log('ready')
     })
@@ -66,7 +69,7 @@ function program(): Command {
     .option('--no-browser', 'do not open a browser; print the address')
     .option('--gpu', 'insist on a GPU')
     .action(async (options: { browser: boolean; gpu?: boolean }) => {
-      await setup({ jupyter: true, ...(options.gpu ? { gpu: true } : {}) })
+      await setup({ jupyter: true, text: true, ...(options.gpu ? { gpu: true } : {}) })
       if (options.gpu) (await import('./gpu')).requireGpu()
       process.exitCode = await (await import('./jupyter')).startJupyter(options.browser)
     })
@@ -77,7 +80,7 @@ function program(): Command {
     .allowUnknownOption()
     .argument('[arguments...]')
     .action(async (args: string[]) => {
-      await setup({ jupyter: false })
+      await setup({ jupyter: false, text: true })
       process.exitCode = (await import('./run-tests')).runTests(args)
     })
 
@@ -94,7 +97,7 @@ function program(): Command {
     .option('--gpu', 'insist on a GPU')
     .action(async (options: Record<string, unknown> & { preset: string }) => {
       const config = validateConfig({ ...preset(options.preset), ...configOptions(options) })
-      await setup({ jupyter: false })
+      await setUpQuietly(options.text === undefined)
       if (options.gpu) (await import('./gpu')).requireGpu()
       process.exitCode = await (await import('./train')).train(config, options)
     })
@@ -111,7 +114,7 @@ function program(): Command {
     .option('--eager', 'run op by op instead of as one graph')
     .option('--like-makemoe', 'with dropout, routing noise and dropped tokens, as the original')
     .action(async (options) => {
-      await setup({ jupyter: false })
+      await setUpQuietly(false)
       await (await import('./generate')).generateText(options)
     })
 
@@ -121,7 +124,7 @@ function program(): Command {
     .option('--json', 'print one JSON object')
     .option('--eager', 'run op by op instead of as one graph')
     .action(async (options) => {
-      await setup({ jupyter: false })
+      await setUpQuietly(options.text === undefined)
       await (await import('./evaluate')).evaluateCheckpoint(options)
     })
 
@@ -131,7 +134,7 @@ function program(): Command {
     .requiredOption('--out <folder>', 'where the checkpoint goes')
     .option('--text <file>', 'the text whose characters are the vocabulary (default: Tiny Shakespeare)')
     .action(async (file: string, options) => {
-      await setup({ jupyter: false })
+      await setUpQuietly(options.text === undefined)
       await (await import('./import')).importWeights(file, configOptions(options), options)
     })
 

@@ -4,10 +4,10 @@
  */
 import { withQuietStderr } from './quiet'
 
-// Removed in Node 23, still called by tfjs-node.
+// Deprecated (with a warning) or removed in newer Node versions, still called by tfjs-node.
 const util = require('node:util') as Record<string, unknown>
-util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined
-util.isArray ??= Array.isArray
+util.isNullOrUndefined = (value: unknown) => value === null || value === undefined
+util.isArray = Array.isArray
 
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2'
 process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true'

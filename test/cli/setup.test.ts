@@ -45,9 +45,9 @@ test('findPython takes $PYTHON, and says what it got if that is none', () => {
 test('a finished set-up says nothing and takes well under 3 seconds', async () => {
   const lines: string[] = []
   const start = Date.now()
-  await setup({ jupyter: false }, (line) => lines.push(line))
+  await setup({ jupyter: false, text: false }, (line) => lines.push(line))
   expect(Date.now() - start).toBeLessThan(3000)
-  expect(lines.filter((line) => !line.startsWith('Tiny Shakespeare'))).toEqual([])
+  expect(lines).toEqual([])
 })
 
 test('every Python package is pinned with checksums', () => {

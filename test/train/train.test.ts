@@ -116,7 +116,7 @@ describe('Trainer', () => {
     expect(steps).toEqual([1, 2, 3, 4, 5, 6, 7])
   })
   test('tensor count is flat over 100 steps of training, evaluation and generation', () => {
-    const { model, dataset, config, streams } = setUp()
+    const { model, dataset, config, streams } = setUp({ nLayer: 1, evalIters: 1 })
     const trainer = new Trainer(model, dataset, config, streams)
     const lossSum = makeLossSum(model, { training: false, streams })
     const all = () => {

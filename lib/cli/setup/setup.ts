@@ -17,6 +17,8 @@ export interface SetupOptions {
   readonly gpu?: boolean
   /** Install JupyterLab and the TypeScript kernel too. */
   readonly jupyter: boolean
+  /** Fetch the text too. */
+  readonly text: boolean
 }
 
 interface Step {
@@ -254,7 +256,7 @@ export async function setup(options: SetupOptions, say: (line: string) => void =
   const wheel = tensorflowWheel(process.platform, process.arch, gpu)
   const steps: (() => Step)[] = [environmentStep, () => tensorflowStep(wheel, gpu), () => addonStep(wheel)]
   if (options.jupyter) steps.push(jupyterStep, kernelStep)
-  steps.push(textStep)
+  if (options.text) steps.push(textStep)
   for (const makeStep of steps) {
     const step = makeStep()
     const stamps = readStamps()
