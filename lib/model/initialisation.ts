@@ -28,17 +28,13 @@ export const kaimingInit: ModelInit = {
 }
 
 /**
- * Kaiming only where a ReLU follows; the residual stream's variance is kept over 2 nLayer additions (GPT-2, Radford et al. 2019,
- * section 2.3); small logits at first, so that the first loss is about ln V and no expert starts with an advantage.
+ * Kaiming for the layers of the residual branches, as the original, but N(0, 1 / fanIn) for queries, keys and values, which no ReLU follows
+ * (scores start with deviation 1 at scale 1 / sqrt(headSize)), and small weights for router and head: the first loss is about ln V, and
+ * no expert starts with an advantage.
  */
-export function scaledInit(nLayer: number): ModelInit {
-  const residual: Initializer = (stream, fanIn, fanOut) => normalInit(Math.sqrt(1 / fanIn / (2 * nLayer)))(stream, fanIn, fanOut)
-  return {
-    attention: lecunNormal,
-    residual,
-    expert: kaimingNormal,
-    router: normalInit(0.02),
-    embedding: normalInit(0.02),
-    head: normalInit(0.02),
-  }
+export const scaledInit: ModelInit = {
+  ...kaimingInit,
+  attention: lecunNormal,
+  router: normalInit(0.02),
+  head: normalInit(0.02),
 }

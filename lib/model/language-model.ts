@@ -61,7 +61,7 @@ export class SparseMoELanguageModel extends Module {
   ) {
     super()
     const { nEmbed, nHead, nLayer, blockSize, vocabSize, numExperts, dropout } = config
-    const init = components.init ?? (config.initialisation === 'kaiming' ? kaimingInit : scaledInit(nLayer))
+    const init = components.init ?? (config.initialisation === 'kaiming' ? kaimingInit : scaledInit)
     const { router = defaultRouter, expert = defaultExpert } = components
     this.balance = components.balance
     this.tokenEmbedding = new Embedding(vocabSize, nEmbed, stream, init.embedding)
