@@ -11,6 +11,7 @@ export {
   validateConfig,
 } from './config'
 export { CheckpointError, ConfigError, MakemoeError, SetupError, ShapeError, TextError, TraceError } from './errors'
+export { writeFileWhole } from './files'
 export { type Compiled, type CompileOptions, compile } from './graph/compile'
 export { defaultThreads, type Threads } from './graph/runtime'
 export { type AttentionOptions, type AttentionScale, causalMask, MultiHeadAttention } from './model/attention'
@@ -66,7 +67,6 @@ export {
   type StateDictSizes,
   saveCheckpoint,
   sizesOf,
-  writeFileWhole,
 } from './train/checkpoint'
 export { type ExactLoss, estimateLoss, exactLoss, makeLossSum } from './train/evaluate'
 export { decodeSafetensors, encodeSafetensors } from './train/safetensors'

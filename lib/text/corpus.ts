@@ -3,9 +3,9 @@
  * Tiny Shakespeare: 1,115,394 characters, collected by Karpathy (char-rnn).
  */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { TextError } from '../errors'
+import { writeFileWhole } from '../files'
 
 /** The checksum of Tiny Shakespeare. */
 export const tinyShakespeareSha256 = '86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed'
@@ -82,9 +82,7 @@ export async function downloadTinyShakespeare(file: string, timeoutMs = 10_000):
     const sha256 = createHash('sha256').update(bytes).digest('hex')
     if (sha256 !== tinyShakespeareSha256)
       throw new TextError(`Tiny Shakespeare's checksum differs: got ${sha256}, expected ${tinyShakespeareSha256}`)
-    mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(`${file}.partial`, bytes)
-    renameSync(`${file}.partial`, file)
+    writeFileWhole(file, bytes)
     return bytes.length
   }
   return undefined

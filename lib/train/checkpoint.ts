@@ -2,11 +2,12 @@
  * A checkpoint is a folder: `model.safetensors` with PyTorch's state_dict names and layouts, and `config.json` with the config and the
  * vocabulary. Both are written beside their place and renamed, so that a file is there whole or not at all.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { type Config, type ModelConfig, presets, validateConfig } from '../config'
 import { CheckpointError, ConfigError, TextError } from '../errors'
+import { writeFileWhole } from '../files'
 import { SparseMoELanguageModel } from '../model/language-model'
 import type { StateDict } from '../nn/module'
 import { createStreams } from '../tensor/streams'
@@ -18,17 +19,6 @@ export const configFile = 'config.json'
 const format = 'makemoe-1'
 
 const configSchema = z.object({ format: z.literal(format), vocabulary: z.array(z.string()), config: z.record(z.string(), z.unknown()) })
-
-/** Writes a file whole or not at all: to a temporary file beside it, synced, renamed. */
-export function writeFileWhole(file: string, data: string | Uint8Array): void {
-  mkdirSync(dirname(file), { recursive: true })
-  const partial = `${file}.partial`
-  writeFileSync(partial, data)
-  const descriptor = openSync(partial, 'r')
-  fsyncSync(descriptor)
-  closeSync(descriptor)
-  renameSync(partial, file)
-}
 
 /** A model with what is needed to use it. */
 export interface Checkpoint {

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { SetupError } from '../../errors'
+import { writeFileWhole } from '../../files'
 import { downloadTinyShakespeare } from '../../text/corpus'
 import { paths, projectRoot } from './paths'
 import { type TensorflowWheel, tensorflowVersion, tensorflowWheel } from './platform'
@@ -41,13 +42,6 @@ function readStamps(): Stamps {
   } catch {
     return {}
   }
-}
-
-/** Writes a file so that it is either there whole or not at all. */
-function writeWhole(file: string, text: string): void {
-  mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(`${file}.partial`, text)
-  renameSync(`${file}.partial`, file)
 }
 
 /** The remedy that fits what a failed program printed. */
@@ -228,7 +222,7 @@ function kernelStep(): Step {
     key: hash(text),
     product: file,
     async run() {
-      writeWhole(file, text)
+      writeFileWhole(file, text)
       return `Node ${process.versions.node}`
     },
   }
@@ -265,7 +259,7 @@ export async function setup(options: SetupOptions, say: (line: string) => void =
     const start = Date.now()
     const result = await step.run()
     // The environment step clears .venv and the stamps in it, so they are read again.
-    writeWhole(paths.stamps(), `${JSON.stringify({ ...readStamps(), [step.name]: step.key, gpu: gpu ? 'yes' : 'no' }, null, 2)}\n`)
+    writeFileWhole(paths.stamps(), `${JSON.stringify({ ...readStamps(), [step.name]: step.key, gpu: gpu ? 'yes' : 'no' }, null, 2)}\n`)
     say(`${step.name}: ${result} (${((Date.now() - start) / 1000).toFixed(1)} s)`)
   }
 }
