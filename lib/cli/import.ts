@@ -1,9 +1,10 @@
 /** `makemoe import`: weights that makeMoE.py's model saved, as a checkpoint of ours. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { Config } from '../config'
-import { CheckpointError, ConfigError } from '../errors'
+import { CheckpointError } from '../errors'
 import { CharTokenizer } from '../text/char-tokenizer'
 import { importStateDict, saveCheckpoint } from '../train/checkpoint'
+import { requireNewFolder } from './new-folder'
 import { textOf } from './text-of'
 
 /** @throws CheckpointError if the file is not a state_dict of makeMoE's model */
@@ -12,8 +13,7 @@ export async function importWeights(
   config: Partial<Config>,
   options: { readonly out: string; readonly text?: string },
 ): Promise<void> {
-  if (existsSync(options.out) && readdirSync(options.out).length > 0)
-    throw new ConfigError(`out: got ${options.out}, expected a folder that is new or empty (nothing is overwritten)`)
+  requireNewFolder(options.out)
   let bytes: Buffer
   try {
     bytes = readFileSync(file)

@@ -1,9 +1,8 @@
 /** `makemoe train`: a text in; losses, weights and a sample out. */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
 import type { Config } from '../config'
-import { ConfigError } from '../errors'
 import { writeFileWhole } from '../files'
 import { SparseMoELanguageModel } from '../model/language-model'
 import { generate } from '../model/sampler'
@@ -14,6 +13,7 @@ import { JsonLinesTracker } from '../track/tracker'
 import { saveCheckpoint } from '../train/checkpoint'
 import { type Progress, Trainer } from '../train/trainer'
 import { compiler } from './compiler'
+import { requireNewFolder } from './new-folder'
 import { projectRoot } from './setup/paths'
 import { textOf } from './text-of'
 
@@ -68,8 +68,7 @@ export async function train(config: Config, options: TrainOptions): Promise<numb
   const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
   const name = `${options.preset ?? 'default'}-${config.seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`
   const folder = options.out ?? join(projectRoot(), 'data', 'runs', name)
-  if (existsSync(folder) && readdirSync(folder).length > 0)
-    throw new ConfigError(`out: got ${folder}, expected a folder that is new or empty (nothing is overwritten)`)
+  requireNewFolder(folder)
 
   const streams = createStreams(config.seed)
   const model = new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize }, streams.init)

@@ -17,8 +17,9 @@ import type { Ref } from './trace'
 export interface GraphFunction {
   readonly name: string
   readonly outputs: number
-  /** Which arguments it takes; those that it never uses are left out. */
+  /** The variables that it reads or writes. */
   readonly variables: readonly Variable[]
+  /** Those that it writes. */
   readonly assigned: ReadonlySet<Variable>
   /** How many operations it has. */
   readonly operations: number

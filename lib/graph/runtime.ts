@@ -3,7 +3,7 @@
  * compiled functions use; see VariableStore for who owns a value when.
  */
 import { availableParallelism } from 'node:os'
-import { backend, type TensorData } from '../tensor/op'
+import { backend, type TensorData, typeNumbers } from '../tensor/op'
 import { type Tensor, tf, type Variable } from '../tensor/tf'
 import { bytesOfType, configProto, newTensor, type Pointer, type TensorflowLibrary, tensorflow } from './tensorflow'
 
@@ -30,10 +30,9 @@ const arrayOf = (dtype: number, length: number): Float32Array | Int32Array | Uin
   dtype === 1 ? new Float32Array(length) : dtype === 3 ? new Int32Array(length) : new Uint8Array(length)
 
 const tfjsType: Readonly<Record<number, 'float32' | 'int32' | 'bool'>> = { 1: 'float32', 3: 'int32', 10: 'bool' }
-const tensorflowType: Readonly<Record<string, number>> = { float32: 1, int32: 3, bool: 10 }
 
 /** TensorFlow's number for a tensor's type. */
-export const typeOf = (tensor: Tensor): number => tensorflowType[tensor.dtype] ?? 0
+export const typeOf = (tensor: Tensor): number => typeNumbers[tensor.dtype] ?? 0
 
 /** A variable in the context. */
 interface Slot {

@@ -43,8 +43,10 @@ export function filterLogits(logits: Tensor, { temperature = 1, sampleTopK, samp
   let scores = temperature === 0 ? logits : tf.div(logits, temperature)
   if (keepBest === classes && (sampleTopP === undefined || sampleTopP === 1)) return scores
   const keep = (condition: Tensor): Tensor => tf.where(condition, scores, tf.fill(scores.shape, Number.NEGATIVE_INFINITY))
-  const { values } = tf.topk(scores, classes) // best first
-  if (keepBest < classes) scores = keep(tf.greaterEqual(scores, tf.slice(values, [0, keepBest - 1], [-1, 1])))
+  if (keepBest < classes) {
+    const { values } = tf.topk(scores, keepBest) // best first
+    scores = keep(tf.greaterEqual(scores, tf.slice(values, [0, keepBest - 1], [-1, 1])))
+  }
   if (sampleTopP !== undefined && sampleTopP < 1) {
     const { values: sorted } = tf.topk(scores, classes)
     // A class stays if the better ones together have less than the wanted probability.

@@ -39,7 +39,7 @@ export function applyAdam(state: AdamState, gradient: Tensor, s: AdamScalars): A
   const node = backend()
   if (node.binding.applyAdam) {
     const ids = node.getInputTensorIds([...inputs, s.keep])
-    const [parameter, m, v] = node.binding.applyAdam(ids, {}).map((metadata: TensorMetadata) => node.createOutputTensor(metadata))
+    const [parameter, m, v] = node.binding.applyAdam(ids).map((metadata: TensorMetadata) => node.createOutputTensor(metadata))
     return { parameter, m, v } as AdamState
   }
   const decayed = tf.mul(state.parameter, s.keep)

@@ -26,7 +26,7 @@ export interface Binding {
   tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array
   executeOp(name: string, attributes: OpAttribute[], inputs: number[], outputs: number): TensorMetadata[]
   /** Only the tracer has it: AdamW as one op on the variables themselves (see adam.ts). */
-  applyAdam?(inputs: readonly number[], attributes: Readonly<Record<string, number>>): TensorMetadata[]
+  applyAdam?(inputs: readonly number[]): TensorMetadata[]
 }
 
 /** tfjs's bookkeeping for a tensor's data. `values` waits to be handed over; then `id` counts. */
