@@ -27,6 +27,7 @@ export interface TrainConfig {
   readonly steps: number
   readonly batchSize: number
   readonly learningRate: number
+  readonly schedule: 'constant' | 'cosine'
   readonly weightDecay: number
   readonly evalInterval: number
   readonly evalIters: number
@@ -53,7 +54,8 @@ const table = {
   initialisation: z.enum(['scaled', 'kaiming']).describe('how weights start'),
   steps: count(0).describe('training steps'),
   batchSize: count().describe('sequences in a batch'),
-  learningRate: z.number().gt(0).max(100).describe('of AdamW, constant'),
+  learningRate: z.number().gt(0).max(100).describe('of AdamW, at its highest'),
+  schedule: z.enum(['constant', 'cosine']).describe('how the learning rate moves'),
   weightDecay: z.number().min(0).max(100).describe('of AdamW, decoupled, on all parameters'),
   evalInterval: count().describe('steps between evaluations'),
   evalIters: count().describe('batches per split in an evaluation'),
@@ -100,8 +102,22 @@ const base = {
 
 /** `default` has the original's slips mended; `makemoe` is the original line by line. */
 export const presets = {
-  default: { ...base, attentionScale: 'headSize', noiseMode: 'training', capacityRule: 'training', initialisation: 'scaled' },
-  makemoe: { ...base, attentionScale: 'nEmbed', noiseMode: 'always', capacityRule: 'makemoe', initialisation: 'kaiming' },
+  default: {
+    ...base,
+    attentionScale: 'headSize',
+    noiseMode: 'training',
+    capacityRule: 'training',
+    initialisation: 'scaled',
+    schedule: 'cosine',
+  },
+  makemoe: {
+    ...base,
+    attentionScale: 'nEmbed',
+    noiseMode: 'always',
+    capacityRule: 'makemoe',
+    initialisation: 'kaiming',
+    schedule: 'constant',
+  },
 } as const satisfies Record<string, Config>
 
 export type PresetName = keyof typeof presets

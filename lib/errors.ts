@@ -32,6 +32,16 @@ export class TraceError extends MakemoeError {
   override name = 'TraceError'
 }
 
+/** A run that cannot go on: its loss is not finite. */
+export class TrainingError extends MakemoeError {
+  override name = 'TrainingError'
+}
+
+/** A run folder that cannot be used: another process has it, it cannot be written to, or it holds another run. */
+export class RunError extends MakemoeError {
+  override name = 'RunError'
+}
+
 /** A set-up step that failed, and what to do about it. */
 export class SetupError extends MakemoeError {
   override name = 'SetupError'

@@ -1,14 +1,76 @@
-/** Files that are there whole or not at all. */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+/** Files that are there whole or not at all, folders likewise, and a lock that ends with its process. */
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { RunError } from './errors'
 
-/** Writes a file whole or not at all: to a temporary file beside it, synced, renamed. */
+/** Waits until what was written, or a folder's list of names, is on the disk. */
+function sync(path: string): void {
+  const descriptor = openSync(path, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function writeSynced(file: string, data: string | Uint8Array): void {
+  const descriptor = openSync(file, 'w')
+  try {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data
+    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at)
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Runs `write` on a partial path and renames it; after a failure nothing is left of it. */
+function whole(path: string, write: (partial: string) => void): void {
+  const partial = `${path}.partial`
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    rmSync(partial, { recursive: true, force: true })
+    write(partial)
+    renameSync(partial, path)
+    sync(dirname(path))
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true })
+    throw new RunError(`cannot write ${path}: ${(error as Error).message} (what was there before is untouched)`)
+  }
+}
+
+/**
+ * Writes a file whole or not at all: to a temporary file beside it, synced, renamed.
+ * @throws RunError if that fails: a full disk, a folder that cannot be written to
+ */
 export function writeFileWhole(file: string, data: string | Uint8Array): void {
-  mkdirSync(dirname(file), { recursive: true })
-  const partial = `${file}.partial`
-  writeFileSync(partial, data)
-  const descriptor = openSync(partial, 'r')
-  fsyncSync(descriptor)
+  whole(file, (partial) => writeSynced(partial, data))
+}
+
+/**
+ * Writes a new folder with its files, whole or not at all.
+ * @throws RunError if that fails
+ */
+export function writeFolderWhole(folder: string, files: Readonly<Record<string, string | Uint8Array>>): void {
+  whole(folder, (partial) => {
+    mkdirSync(partial)
+    for (const [name, data] of Object.entries(files)) writeSynced(join(partial, name), data)
+    sync(partial)
+  })
+}
+
+/**
+ * Takes a lock on a file; the system gives it back when the process ends, however it ends.
+ * @returns a function that gives it back, or undefined if another process has it
+ */
+export function lockFile(file: string): (() => void) | undefined {
+  const koffi = require('koffi') as typeof import('koffi')
+  const libc = koffi.load(process.platform === 'darwin' ? '/usr/lib/libSystem.B.dylib' : 'libc.so.6')
+  const flock = libc.func('flock', 'int', ['int', 'int'])
+  const exclusive = 2
+  const withoutWaiting = 4
+  const descriptor = openSync(file, 'w')
+  if ((flock(descriptor, exclusive | withoutWaiting) as number) === 0) return () => closeSync(descriptor)
   closeSync(descriptor)
-  renameSync(partial, file)
+  return undefined
 }

@@ -10,8 +10,18 @@ export {
   type TrainConfig,
   validateConfig,
 } from './config'
-export { CheckpointError, ConfigError, MakemoeError, SetupError, ShapeError, TextError, TraceError } from './errors'
-export { writeFileWhole } from './files'
+export {
+  CheckpointError,
+  ConfigError,
+  MakemoeError,
+  RunError,
+  SetupError,
+  ShapeError,
+  TextError,
+  TraceError,
+  TrainingError,
+} from './errors'
+export { lockFile, writeFileWhole, writeFolderWhole } from './files'
 export { type Compiled, type CompileOptions, compile } from './graph/compile'
 export { defaultThreads, type Threads } from './graph/runtime'
 export { type AttentionOptions, type AttentionScale, causalMask, MultiHeadAttention } from './model/attention'
@@ -49,6 +59,33 @@ export {
   takeState,
   transposed,
 } from './nn/module'
+export {
+  bars,
+  characterFrequencies,
+  droppedTokens,
+  expertLoad,
+  factorSweep,
+  type LossCurve,
+  lossCurves,
+  routingNoise,
+  type SweepPoint,
+  smoothed,
+} from './plot/charts'
+export { Display, interruptSignal, show, showDrawing } from './plot/display'
+export {
+  type ArchitectureSizes,
+  architectureDrawing,
+  attentionDrawing,
+  capacityDrawing,
+  noisyTopKDrawing,
+  sparseMoEDrawing,
+  topKDrawing,
+} from './plot/drawings'
+export { colour, type Figure, layout, pale, palette, visible } from './plot/figure'
+export { figurePage } from './plot/html'
+export { attentionHeatmap, capacityGrid, characterExpertMap, gatesHeatmap, parameterMap, textByExpert } from './plot/maps'
+export { publishedCurves } from './plot/published'
+export { describeProgress, type TrainingView, trainingView } from './plot/training-view'
 export { customGradient, type WithGradient } from './tensor/custom-gradient'
 export { type AttributeValue, composite, multiOp, op, type RunOp } from './tensor/op'
 export { concatRows, splitRows } from './tensor/rows'
@@ -57,7 +94,18 @@ export { type Tensor, tf, type Variable } from './tensor/tf'
 export { CharTokenizer } from './text/char-tokenizer'
 export { type Corpus, downloadTinyShakespeare, loadCorpus, readTextFile, tinyShakespeareSha256 } from './text/corpus'
 export { type Batch, Dataset, type Split } from './text/dataset'
-export { JsonLinesTracker, noTracker, type Tracker } from './track/tracker'
+export {
+  MlflowSync,
+  MlflowTracker,
+  type MlflowTrackerOptions,
+  type OpenTrackerOptions,
+  openTracker,
+  type RunDescription,
+  readRunDescription,
+  writeRunDescription,
+} from './track/mlflow'
+export { MlflowClient, MlflowError, type MlflowServer, mlflowServer } from './track/mlflow-client'
+export { JsonLinesTracker, type Metrics, noTracker, type RunStatus, type Tracker } from './track/tracker'
 export { AdamW, type AdamWOptions, type Optimizer } from './train/adamw'
 export {
   type Checkpoint,
@@ -68,7 +116,17 @@ export {
   saveCheckpoint,
   sizesOf,
 } from './train/checkpoint'
-export { type ExactLoss, estimateLoss, exactLoss, makeLossSum } from './train/evaluate'
+export { type EstimateOptions, type ExactLoss, estimateLoss, exactLoss, makeLossSum } from './train/evaluate'
+export { checkpointIn, loadResumable, newestCheckpoint, type ResumableCheckpoint, RunFolder } from './train/run-folder'
 export { decodeSafetensors, encodeSafetensors } from './train/safetensors'
-export { gradientsOf, type Loss, makeTrainStep } from './train/step'
-export { type Compile, type Metric, type Progress, Trainer, type TrainerOptions } from './train/trainer'
+export { learningRateAt } from './train/schedule'
+export {
+  gradientsOf,
+  type Loss,
+  makeReportingStep,
+  makeTrainStep,
+  type ReportingStep,
+  type StepReport,
+  type Trainable,
+} from './train/step'
+export { type Compile, type Metric, type Progress, Trainer, type TrainerOptions, type TrainingState } from './train/trainer'

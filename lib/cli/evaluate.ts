@@ -3,6 +3,7 @@ import { createStreams } from '../tensor/streams'
 import { Dataset } from '../text/dataset'
 import { loadCheckpoint } from '../train/checkpoint'
 import { exactLoss, makeLossSum } from '../train/evaluate'
+import { checkpointIn } from '../train/run-folder'
 import { compiler } from './compiler'
 import { textOf } from './text-of'
 
@@ -15,7 +16,7 @@ export interface EvaluateOptions {
 
 /** Prints the mean cross-entropy over the validation split, in nats and in bits per character. */
 export async function evaluateCheckpoint(options: EvaluateOptions): Promise<void> {
-  const { model, tokenizer, config } = loadCheckpoint(options.checkpoint)
+  const { model, tokenizer, config } = loadCheckpoint(checkpointIn(options.checkpoint))
   const corpus = textOf(options)
   const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
   const compile = compiler(options.eager, () => {})

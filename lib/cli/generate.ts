@@ -3,6 +3,7 @@ import { ConfigError } from '../errors'
 import { generate, validateSampling } from '../model/sampler'
 import { createStreams } from '../tensor/streams'
 import { loadCheckpoint } from '../train/checkpoint'
+import { checkpointIn } from '../train/run-folder'
 import { compiler } from './compiler'
 
 export interface GenerateTextOptions {
@@ -24,7 +25,7 @@ export async function generateText(options: GenerateTextOptions): Promise<void> 
   const sampling = { temperature, sampleTopK: options.topK, sampleTopP: options.topP }
   validateSampling(sampling)
   if (prompt === '') throw new ConfigError('prompt: got an empty text, expected at least one character')
-  const { model, tokenizer } = loadCheckpoint(options.checkpoint)
+  const { model, tokenizer } = loadCheckpoint(checkpointIn(options.checkpoint))
   const start = tokenizer.encode(prompt)
   const prompts = Array.from({ length: samples }, () => start)
   const texts = prompts.map(() => prompt)

@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { type Config, configFields, preset, presets, validateConfig } from '../config'
-import { MakemoeError, SetupError } from '../errors'
+import { ConfigError, MakemoeError, SetupError, TrainingError } from '../errors'
 import { setup } from './setup/setup'
 
 /** `--learning-rate` of `learningRate`. */
@@ -90,16 +90,25 @@ function program(): Command {
         .choices(Object.keys(presets))
         .default('default'),
     )
+    .option('--resume <folder>', 'go on with the run in this folder, from its newest checkpoint')
+    .option('--checkpoint-every <number>', 'steps between checkpoints (default: 500)', natural)
+    .option('--keep <number>', 'newest checkpoints that stay, besides the best (default: 2)', natural)
+    .option('--mlflow', 'send the run to the MLflow server of MLFLOW_TRACKING_URI (alone, the variable is enough)')
     .option('--text <file>', 'the text to learn (default: Tiny Shakespeare)')
     .option('--out <folder>', "the run's folder (default: data/runs/<preset>-<seed>-<time>)")
     .option('--sample <number>', 'characters to write at the end (default: 500)', natural)
     .option('--eager', 'run op by op instead of as one graph')
     .option('--gpu', 'insist on a GPU')
-    .action(async (options: Record<string, unknown> & { preset: string }) => {
-      const config = validateConfig({ ...preset(options.preset), ...configOptions(options) })
+    .action(async (options: Record<string, unknown> & { preset: string; resume?: string; out?: string }, self: Command) => {
+      const given = configOptions(options)
+      const config = validateConfig({ ...preset(options.preset), ...given })
+      if (options.resume !== undefined && (options.out !== undefined || self.getOptionValueSource('preset') === 'cli'))
+        throw new ConfigError('resume: got --out or --preset beside it, expected neither: a run goes on in its folder, with its config')
       await setUpQuietly(options.text === undefined)
       if (options.gpu) (await import('./gpu')).requireGpu()
-      process.exitCode = await (await import('./train')).train(config, options)
+      const { resume, train } = await import('./train')
+      process.exitCode =
+        options.resume === undefined ? await train(config, options) : await resume(given, { ...options, resume: options.resume })
     })
 
   command('generate', 'let a trained model write')
@@ -128,6 +137,15 @@ function program(): Command {
       await (await import('./evaluate')).evaluateCheckpoint(options)
     })
 
+  command('mlflow', 'start a local MLflow server, or send what a run still has to send')
+    .option('--port <number>', 'of the server, on 127.0.0.1', natural, 5000)
+    .option('--sync <folder>', 'send what the server of MLFLOW_TRACKING_URI does not have of this run')
+    .action(async (options: { port: number; sync?: string }) => {
+      if (options.sync !== undefined) return (await import('./mlflow')).syncRun(options.sync)
+      await setup({ jupyter: false, text: false, mlflow: true })
+      process.exitCode = await (await import('./mlflow')).startMlflow(options.port)
+    })
+
   addConfigOptions(
     command('import', 'make a checkpoint of a state_dict that makeMoE.py saved as safetensors').argument('<file>', 'model.safetensors'),
   )
@@ -148,6 +166,11 @@ function program(): Command {
  * @returns the exit status: 0, 2 for a person's mistake, 1 for a fault of the program, 130 after Ctrl-C
  */
 export async function main(args: readonly string[]): Promise<number> {
+  // Whoever reads the output may go away (`| head`); the work goes on.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
   try {
     await program().parseAsync([...args], { from: 'user' })
     return Number(process.exitCode ?? 0)
@@ -155,7 +178,7 @@ export async function main(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has printed its line
     if (error instanceof MakemoeError) {
       console.error(`makemoe: ${error.message}${error instanceof SetupError ? `\n  remedy: ${error.remedy}` : ''}`)
-      return 2
+      return error instanceof TrainingError ? 1 : 2
     }
     console.error(error instanceof Error ? error.stack : String(error))
     return 1

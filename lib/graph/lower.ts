@@ -1,6 +1,7 @@
 /**
- * A resolved trace becomes a TensorFlow function. Variables become resources: each is read once, before anything writes to it, and written
- * after everything that used what was read.
+ * A resolved trace becomes a TensorFlow function. Variables become resources: each is read once, before anything writes to it. Whoever uses
+ * what was read keeps it: a write puts a new buffer in its place. So writes wait for the read alone; waiting for its users too would
+ * keep TensorFlow from fusing matmul, bias and ReLU, since it fuses nothing that others wait for.
  */
 import { TraceError } from '../errors'
 import type { OpAttribute } from '../tensor/op'
@@ -34,8 +35,6 @@ class Lowering {
   private readonly built = new Map<number, readonly TfOutput[]>()
   private readonly handles = new Map<Variable, TfOutput>()
   private readonly readOf = new Map<Variable, TfOutput>()
-  /** Operations that used a variable's value. */
-  private readonly readers = new Map<Variable, Pointer[]>()
   private readonly effects: Pointer[] = []
   private readonly sizes = new Map<string, TfOutput>()
   /** What an AdamW update makes of its variables. */
@@ -95,20 +94,10 @@ class Lowering {
     return value
   }
 
-  /** Notes who uses variables' values, so that writes can wait for them. */
-  private noteReaders(inputs: readonly Ref[], operation: Pointer): void {
-    for (const { node } of inputs) {
-      const source = this.trace.nodes[node] as ResolvedNode
-      if (source.kind !== 'variable') continue
-      const readers = this.readers.get(source.variable)
-      if (readers) readers.push(operation)
-      else this.readers.set(source.variable, [operation])
-    }
-  }
-
+  /** What a write to a variable waits for. */
   private waitFor(variable: Variable): Pointer[] {
     const read = this.readOf.get(variable)
-    return [...new Set([...(read ? [read.oper] : []), ...(this.readers.get(variable) ?? [])])]
+    return read ? [read.oper] : []
   }
 
   private size({ of, axis }: SizeOf): TfOutput {
@@ -167,7 +156,6 @@ class Lowering {
           node.inputs.map((input) => this.output(input)),
           node.attributes,
         )
-        this.noteReaders(node.inputs, oper)
         return node.dtypes.map((_, index) => ({ oper, index }))
       }
       case 'adam':
@@ -184,10 +172,11 @@ class Lowering {
     })
     const [parameter, m, v] = variables as [Variable, Variable, Variable]
     const keep = this.output(inputs[10] as Ref)
-    const decayed = this.one('Mul', [this.read(parameter), keep])
-    const waited = this.waitFor(parameter)
+    const gradient = this.output(inputs[9] as Ref)
+    // Not before the gradient is there: the decayed weight is then still in the cache when Adam takes it.
+    const decayed = this.one('Mul', [this.read(parameter), keep], [], [gradient.oper])
     const handle = this.handle(parameter)
-    const decay = this.add('AssignVariableOp', [handle, decayed], [type('dtype', 1)], waited)
+    const decay = this.add('AssignVariableOp', [handle, decayed], [type('dtype', 1)], this.waitFor(parameter))
     const scalars = inputs.slice(3, 10).map((input) => this.output(input))
     const attributes = [flag('use_locking', false), flag('use_nesterov', false)]
     const apply = this.add('ResourceApplyAdam', [handle, this.handle(m), this.handle(v), ...scalars], attributes, [decay])
@@ -283,7 +272,7 @@ export function lower(trace: ResolvedTrace, runtime: GraphRuntime): GraphFunctio
       lowering.argument(at, node.dtypes[0] as number, node.shapes[0] as number[])
     }
     const consumers = consumersOf(trace)
-    // Updates come last, when every reader of their variables is known.
+    // Updates come last, when it is known which variables are read.
     const order = [...consumers.keys()].filter((at) => trace.nodes[at]?.kind !== 'argument').sort((a, b) => a - b)
     const isAdam = (at: number): boolean => trace.nodes[at]?.kind === 'adam'
     for (const at of order.filter((at) => !isAdam(at))) lowering.build(at, consumers.get(at) as number[])

@@ -24,35 +24,38 @@ export interface Optimizer {
 export class AdamW implements Optimizer {
   /** First and second moment of each parameter. */
   readonly moments: readonly { readonly m: Variable; readonly v: Variable }[]
+  /** May be changed between steps; a scalar. */
+  readonly learningRate: Variable
   /** beta1^t and beta2^t after t steps; scalars. */
   readonly beta1Power: Variable
   readonly beta2Power: Variable
-  private readonly options: Required<AdamWOptions>
+  private readonly options: Required<Omit<AdamWOptions, 'learningRate'>>
 
   constructor(
     readonly parameters: readonly Variable[],
     { learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0.01 }: AdamWOptions = {},
   ) {
-    this.options = { learningRate, beta1, beta2, epsilon, weightDecay }
+    this.options = { beta1, beta2, epsilon, weightDecay }
     const zeroLike = (parameter: Variable): Variable => tf.tidy(() => tf.variable(tf.zeros(parameter.shape), false))
     this.moments = parameters.map((parameter) => ({ m: zeroLike(parameter), v: zeroLike(parameter) }))
+    this.learningRate = tf.tidy(() => tf.variable(tf.scalar(learningRate), false))
     this.beta1Power = tf.tidy(() => tf.variable(tf.scalar(1), false))
     this.beta2Power = tf.tidy(() => tf.variable(tf.scalar(1), false))
   }
 
   apply(gradients: readonly Tensor[]): void {
-    const { learningRate, beta1, beta2, epsilon, weightDecay } = this.options
+    const { beta1, beta2, epsilon, weightDecay } = this.options
     tf.tidy(() => {
       this.beta1Power.assign(tf.mul(this.beta1Power, beta1))
       this.beta2Power.assign(tf.mul(this.beta2Power, beta2))
       const scalars = {
         beta1Power: this.beta1Power,
         beta2Power: this.beta2Power,
-        learningRate: tf.scalar(learningRate),
+        learningRate: this.learningRate,
         beta1: tf.scalar(beta1),
         beta2: tf.scalar(beta2),
         epsilon: tf.mul(tf.sqrt(tf.sub(1, this.beta2Power)), epsilon),
-        keep: tf.scalar(1 - learningRate * weightDecay),
+        keep: tf.sub(1, tf.mul(this.learningRate, weightDecay)),
       }
       for (const [i, parameter] of this.parameters.entries()) {
         const { m, v } = this.moments[i] as { m: Variable; v: Variable }
@@ -66,6 +69,6 @@ export class AdamW implements Optimizer {
 
   /** Frees the moments. */
   dispose(): void {
-    tf.dispose([this.beta1Power, this.beta2Power, ...this.moments.flatMap(({ m, v }) => [m, v])])
+    tf.dispose([this.learningRate, this.beta1Power, this.beta2Power, ...this.moments.flatMap(({ m, v }) => [m, v])])
   }
 }

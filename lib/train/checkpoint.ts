@@ -1,7 +1,8 @@
 /**
- * A checkpoint is a folder: `model.safetensors` with PyTorch's state_dict names and layouts, and `config.json` with the config and the
- * vocabulary. Both are written beside their place and renamed, so that a file is there whole or not at all.
+ * A checkpoint is a folder: `model.safetensors` with PyTorch's state_dict names and layouts, and `config.json` with the config, the
+ * vocabulary and the weights' checksum. Files are written beside their place and renamed, so that a file is there whole or not at all.
  */
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -18,7 +19,15 @@ export const weightsFile = 'model.safetensors'
 export const configFile = 'config.json'
 const format = 'makemoe-1'
 
-const configSchema = z.object({ format: z.literal(format), vocabulary: z.array(z.string()), config: z.record(z.string(), z.unknown()) })
+const configSchema = z.object({
+  format: z.literal(format),
+  vocabulary: z.array(z.string()),
+  config: z.record(z.string(), z.unknown()),
+  /** Of the weights; absent where somebody made the folder by hand. */
+  sha256: z.string().optional(),
+})
+
+export const sha256Of = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
 /** A model with what is needed to use it. */
 export interface Checkpoint {
@@ -27,19 +36,39 @@ export interface Checkpoint {
   readonly config: Config
 }
 
-/** Writes a checkpoint into a folder. */
-export function saveCheckpoint(folder: string, { model, tokenizer, config }: Checkpoint): void {
+/** The files of a checkpoint, by name: weights first, so that a config is there only with its weights. */
+export function checkpointFiles({ model, tokenizer, config }: Checkpoint): Record<string, string | Uint8Array> {
   const state: StateDict = new Map()
   model.saveState(state)
-  writeFileWhole(join(folder, weightsFile), encodeSafetensors(state, { format: 'pt' }))
-  writeFileWhole(join(folder, configFile), `${JSON.stringify({ format, config, vocabulary: tokenizer.vocabulary }, null, 2)}\n`)
+  const weights = encodeSafetensors(state, { format: 'pt' })
+  const description = { format, config, vocabulary: tokenizer.vocabulary, sha256: sha256Of(weights) }
+  return { [weightsFile]: weights, [configFile]: `${JSON.stringify(description, null, 2)}\n` }
 }
 
-function readBytes(file: string): Buffer {
+/**
+ * Writes a checkpoint into a folder.
+ * @throws RunError if the disk does not take it
+ */
+export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
+  for (const [name, data] of Object.entries(checkpointFiles(checkpoint))) writeFileWhole(join(folder, name), data)
+}
+
+/** Reads a file. @throws CheckpointError */
+export function readBytes(file: string): Buffer {
   try {
     return readFileSync(file)
   } catch (error) {
     throw new CheckpointError(`cannot read ${file}: ${(error as Error).message}`)
+  }
+}
+
+/** Reads a JSON file. @throws CheckpointError */
+export function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readBytes(file).toString('utf8'))
+  } catch (error) {
+    if (error instanceof CheckpointError) throw error
+    throw new CheckpointError(`${file} is not JSON`)
   }
 }
 
@@ -58,14 +87,7 @@ export function loadStateDict(model: SparseMoELanguageModel, state: StateDict): 
 export function loadCheckpoint(folder: string): Checkpoint {
   if (!existsSync(folder)) throw new CheckpointError(`the checkpoint ${folder} is not there`)
   const path = join(folder, configFile)
-  let json: unknown
-  try {
-    json = JSON.parse(readBytes(path).toString('utf8'))
-  } catch (error) {
-    if (error instanceof CheckpointError) throw error
-    throw new CheckpointError(`${path} is not JSON`)
-  }
-  const parsed = configSchema.safeParse(json)
+  const parsed = configSchema.safeParse(readJson(path))
   if (!parsed.success) throw new CheckpointError(`${path} is not a config of this project (expected format ${format}, config, vocabulary)`)
   let config: Config
   let tokenizer: CharTokenizer
@@ -76,7 +98,10 @@ export function loadCheckpoint(folder: string): Checkpoint {
     if (error instanceof ConfigError || error instanceof TextError) throw new CheckpointError(`${path}: ${error.message}`)
     throw error
   }
-  const state = decodeSafetensors(readBytes(join(folder, weightsFile)))
+  const weights = readBytes(join(folder, weightsFile))
+  const state = decodeSafetensors(weights)
+  if (parsed.data.sha256 !== undefined && sha256Of(weights) !== parsed.data.sha256)
+    throw new CheckpointError(`${join(folder, weightsFile)} is damaged: its checksum differs from the one in ${configFile}`)
   checkSizes(state, config, tokenizer.vocabSize)
   const model = new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize }, createStreams(config.seed).init)
   loadStateDict(model, state)

@@ -10,23 +10,42 @@ import { type Tensor, tf } from '../tensor/tf'
 import type { Dataset, Split } from '../text/dataset'
 import type { Loss } from './step'
 
-/** The mean loss over `iterations` random batches of each split, in nats. */
-export function estimateLoss(
+export interface EstimateOptions {
+  /** Sequences in a batch. */
+  readonly batchSize: number
+  /** Batches of each split. */
+  readonly iterations: number
+  /** Batches that may be computed at once, where it makes no difference to the loss. Default 1. */
+  readonly together?: number
+  readonly stream: RandomStream
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * The mean loss over `iterations` random batches of each split, in nats.
+ * @returns undefined if the signal stopped it
+ */
+export async function estimateLoss(
   loss: Loss,
   dataset: Dataset,
-  { batchSize, iterations, stream }: { batchSize: number; iterations: number; stream: RandomStream },
-): Record<Split, number> {
-  const mean = (split: Split): number => {
+  { batchSize, iterations, together = 1, stream, signal }: EstimateOptions,
+): Promise<Record<Split, number> | undefined> {
+  // Equal groups, so that the mean of their means is the mean of all.
+  const group = Array.from({ length: together }, (_, i) => together - i).find((size) => iterations % size === 0) as number
+  const means = { train: 0, val: 0 }
+  for (const split of ['train', 'val'] as const) {
     let sum = 0
-    for (let i = 0; i < iterations; i++) {
-      const { x, y } = dataset.randomBatch(split, batchSize, stream)
+    for (let i = 0; i < iterations; i += group) {
+      const { x, y } = dataset.randomBatch(split, batchSize * group, stream)
       const value = loss(x, y)
-      sum += value.dataSync()[0] as number
+      sum += (value.dataSync()[0] as number) * group
       tf.dispose([x, y, value])
+      await new Promise((resolve) => setImmediate(resolve)) // signals get their turn
+      if (signal?.aborted) return undefined
     }
-    return sum / iterations
+    means[split] = sum / iterations
   }
-  return { train: mean('train'), val: mean('val') }
+  return means
 }
 
 /** The sum of the cross-entropies of all characters of a batch, in nats; a scalar. To be compiled, or not. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -29,6 +29,7 @@ import {
   type StateDict,
   saveCheckpoint,
   sizesOf,
+  type Tensor,
   Trainer,
   tf,
   writeFileWhole,
@@ -115,19 +116,19 @@ describe('Trainer', () => {
     expect(await trainer.run()).toBe(false)
     expect(steps).toEqual([1, 2, 3, 4, 5, 6, 7])
   })
-  test('tensor count is flat over 100 steps of training, evaluation and generation', () => {
+  test('tensor count is flat over 100 steps of training, evaluation and generation', async () => {
     const { model, dataset, config, streams } = setUp({ nLayer: 1, evalIters: 1 })
     const trainer = new Trainer(model, dataset, config, streams)
     const lossSum = makeLossSum(model, { training: false, streams })
-    const all = () => {
+    const all = async () => {
       trainer.trainOnce()
-      trainer.evaluate()
+      await trainer.evaluate()
       exactLoss(lossSum, dataset)
       for (const _ of generate(model, [[1]], { tokens: 1, streams })) void _
     }
-    all()
+    await all()
     const { numTensors, numDataBuffers } = tf.memory()
-    for (let i = 0; i < 100; i++) all()
+    for (let i = 0; i < 100; i++) await all()
     expect(tf.memory().numTensors).toBe(numTensors)
     expect(tf.memory().numDataBuffers).toBe(numDataBuffers)
   })
@@ -145,11 +146,21 @@ describe('evaluation', () => {
     expect(one.bitsPerCharacter).toBeCloseTo(one.nats / Math.log(2), 10)
     expect(shares.at(-1)).toBeGreaterThan(0.9)
   })
-  test('estimateLoss averages the batches of each split', () => {
+  test('estimateLoss averages the batches of each split', async () => {
     const { dataset, streams } = setUp()
     let calls = 0
     const loss = () => tf.scalar(++calls)
-    expect(estimateLoss(loss, dataset, { batchSize: 2, iterations: 3, stream: streams.evaluation })).toEqual({ train: 2, val: 5 })
+    expect(await estimateLoss(loss, dataset, { batchSize: 2, iterations: 3, stream: streams.evaluation })).toEqual({ train: 2, val: 5 })
+    // 6 batches, 3 at a time: two groups a split; 4 do not divide 6.
+    const rows: number[] = []
+    const counting = (x: Tensor) => {
+      rows.push(x.shape[0] as number)
+      return tf.scalar(1)
+    }
+    const together = { batchSize: 2, iterations: 6, together: 4, stream: streams.evaluation }
+    expect(await estimateLoss(counting, dataset, together)).toEqual({ train: 1, val: 1 })
+    expect(rows).toEqual([6, 6, 6, 6])
+    expect(await estimateLoss(loss, dataset, { ...together, signal: AbortSignal.abort() })).toBeUndefined()
   })
 })
 
@@ -257,11 +268,30 @@ test('writeFileWhole leaves no partial file', () => {
   expect(existsSync(join(folder, 'deep', 'file.txt.partial'))).toBe(false)
 })
 
-test('trackers: JSON lines, and none', () => {
+test('trackers: JSON lines, and none', async () => {
   const tracker = new JsonLinesTracker(join(folder, 'metrics.jsonl'))
   tracker.log({ step: 1, loss: 2.5 })
   tracker.log({ step: 2, loss: 2.25 })
-  tracker.close()
-  expect(readFileSync(join(folder, 'metrics.jsonl'), 'utf8')).toBe('{"step":1,"loss":2.5}\n{"step":2,"loss":2.25}\n')
+  await tracker.close()
+  const file = join(folder, 'metrics.jsonl')
+  const lines = () =>
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line))
+  expect(lines()).toEqual([
+    { step: 1, loss: 2.5, time: expect.any(Number) },
+    { step: 2, loss: 2.25, time: expect.any(Number) },
+  ])
+  // A killed process left half a line; a resumed one computes step 2 again.
+  appendFileSync(file, '{"step":3,"lo')
+  const again = new JsonLinesTracker(file)
+  for (const step of [2, 3]) again.log({ step, loss: 9 })
+  await again.close()
+  expect(lines().map(({ step, loss }) => [step, loss])).toEqual([
+    [1, 2.5],
+    [2, 2.25],
+    [3, 9],
+  ])
   expect(noTracker.log({ step: 1 })).toBeUndefined()
 })

@@ -17,6 +17,7 @@ export const paths = {
   python: () => inProject('.venv', 'bin', 'python'),
   jupyter: () => inProject('.venv', 'bin', 'jupyter'),
   tensorflow: () => inProject('.venv', 'tensorflow'),
+  mlflowBin: () => inProject('.venv', 'mlflow', 'bin'),
   kernelspec: () => inProject('.venv', 'share', 'jupyter', 'kernels', 'tslab'),
   stamps: () => inProject('.venv', 'makemoe-setup.json'),
   tfjs: () => inProject('node_modules', '@tensorflow', 'tfjs-node-gpu'),

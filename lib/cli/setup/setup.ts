@@ -18,6 +18,8 @@ export interface SetupOptions {
   readonly gpu?: boolean
   /** Install JupyterLab and the TypeScript kernel too. */
   readonly jupyter: boolean
+  /** Install MLflow too, in an environment of its own. */
+  readonly mlflow?: boolean
   /** Fetch the text too. */
   readonly text: boolean
 }
@@ -206,6 +208,22 @@ function jupyterStep(): Step {
   }
 }
 
+function mlflowStep(): Step {
+  const lock = paths.beside('mlflow.txt')
+  const home = dirname(paths.mlflowBin())
+  return {
+    name: 'MLflow',
+    key: hash(readFileSync(lock, 'utf8')),
+    product: join(paths.mlflowBin(), 'mlflow'),
+    async run() {
+      await run(paths.python(), ['-m', 'venv', '--clear', home], 'run this again')
+      const python = join(paths.mlflowBin(), 'python')
+      await run(python, ['-m', 'pip', 'install', '--require-hashes', '--only-binary=:all:', '-r', lock], 'run this again')
+      return 'in an environment of its own'
+    },
+  }
+}
+
 function kernelStep(): Step {
   const file = join(paths.kernelspec(), 'kernel.json')
   const tslab = join(projectRoot(), 'node_modules/tslab/bin/tslab')
@@ -250,6 +268,7 @@ export async function setup(options: SetupOptions, say: (line: string) => void =
   const wheel = tensorflowWheel(process.platform, process.arch, gpu)
   const steps: (() => Step)[] = [environmentStep, () => tensorflowStep(wheel, gpu), () => addonStep(wheel)]
   if (options.jupyter) steps.push(jupyterStep, kernelStep)
+  if (options.mlflow) steps.push(mlflowStep)
   if (options.text) steps.push(textStep)
   for (const makeStep of steps) {
     const step = makeStep()

@@ -1,0 +1,70 @@
+/**
+ * Showing things in a notebook. tslab (the kernel) has one message type for several forms of the same output; from a page that runs nothing
+ * a reader sees the picture, in Jupyter the interactive figure. Outside a kernel nothing is shown.
+ */
+import type { Figure } from './figure'
+
+type Bundle = Readonly<Record<string, unknown>>
+
+interface Message {
+  readonly data: Bundle
+  readonly metadata: object
+  readonly transient: { readonly display_id?: string }
+}
+
+type Write = (message: Message, update: boolean) => void
+
+/** tslab's own way to the page; undefined outside a kernel. */
+function writer(): Write | undefined {
+  const tslab = (globalThis as { __tslab__?: { require(name: string): { lastWriteDisplayData: Write | null } } }).__tslab__
+  return tslab?.require('tslab/dist/jupyter').lastWriteDisplayData ?? undefined
+}
+
+let displays = 0
+
+/** A place in a cell's output that can be shown again with other content. */
+export class Display {
+  private readonly id = `makemoe-${process.pid}-${displays++}`
+  private shown = false
+  private readonly write = writer()
+
+  /** Shows a figure, with an optional line of text below it. */
+  figure(figure: Figure): void {
+    const title = (figure.layout as { title?: { text?: string } }).title?.text ?? 'figure'
+    this.bundle({ 'application/vnd.plotly.v1+json': { ...figure, config: { displaylogo: false } }, 'text/plain': title })
+  }
+
+  text(text: string): void {
+    this.bundle({ 'text/plain': text })
+  }
+
+  svg(svg: string): void {
+    this.bundle({ 'image/svg+xml': svg, 'text/plain': 'drawing' })
+  }
+
+  private bundle(data: Bundle): void {
+    this.write?.({ data, metadata: {}, transient: { display_id: this.id } }, this.shown)
+    this.shown = true
+  }
+}
+
+/** Shows a figure below the cell. */
+export function show(figure: Figure): void {
+  new Display().figure(figure)
+}
+
+/** Shows a drawing below the cell. */
+export function showDrawing(svg: string): void {
+  new Display().svg(svg)
+}
+
+/**
+ * A signal that fires when the person interrupts the kernel. tslab ends the waiting cell; what runs in it must be told.
+ */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController()
+  const stop = (): void => controller.abort()
+  // Not at once: while a cell starts, Node's own handler for interrupts is being exchanged, and another listener would end the kernel.
+  setImmediate(() => process.once('SIGINT', stop))
+  return controller.signal
+}

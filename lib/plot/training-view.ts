@@ -1,0 +1,86 @@
+/** Training as a person watches it: a chart that grows in place, and a line with step, loss, speed and time left. */
+import { type LossCurve, lossCurves, smoothed } from './charts'
+import { Display } from './display'
+
+interface Seen {
+  readonly step: number
+  readonly loss?: number | undefined
+  readonly train_loss?: number | undefined
+  readonly val_loss?: number | undefined
+}
+
+interface Standing {
+  readonly step: number
+  readonly steps: number
+  readonly loss: number
+  readonly tokensPerSecond: number
+  readonly secondsLeft: number
+}
+
+/** 75 -> `1:15`. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds))
+  const minutes = String(Math.floor(whole / 60) % 60)
+  const hours = Math.floor(whole / 3600)
+  return `${hours > 0 ? `${hours}:${minutes.padStart(2, '0')}` : minutes}:${String(whole % 60).padStart(2, '0')}`
+}
+
+/** A line that says where training stands. */
+export function describeProgress({ step, steps, loss, tokensPerSecond, secondsLeft }: Standing): string {
+  const speed = Math.round(tokensPerSecond).toLocaleString('en-US')
+  return `step ${step}/${steps} | loss ${loss.toFixed(4)} | ${speed} tokens/s | ${clock(secondsLeft)} left`
+}
+
+/** What a training loop tells; hand both to `Trainer.listen`. */
+export interface TrainingView {
+  readonly onMetric: (metric: Seen) => void
+  readonly onProgress: (progress: Standing) => void
+  /** Evaluations so far, train and validation. */
+  readonly curves: () => LossCurve[]
+  /** Puts chart and line into the output of another cell, for a cell that trains on. */
+  readonly restart: () => void
+}
+
+/**
+ * A view for a notebook.
+ * @param behind curves to compare with
+ */
+export function trainingView(behind: readonly LossCurve[] = [], title = 'Training', redrawMs = 3000): TrainingView {
+  let chart = new Display()
+  let line = new Display()
+  let drawn = 0
+  const steps: number[] = []
+  const losses: number[] = []
+  const evaluated: { step: number; train: number; val: number }[] = []
+  const curves = (): LossCurve[] => [
+    { name: 'train', steps: evaluated.map(({ step }) => step), losses: evaluated.map(({ train }) => train) },
+    { name: 'validation', steps: evaluated.map(({ step }) => step), losses: evaluated.map(({ val }) => val) },
+  ]
+  const draw = (): void => {
+    drawn = Date.now()
+    const smooth = smoothed(losses, 50)
+    const every = Math.max(1, Math.ceil(smooth.length / 250))
+    const pick = <T>(values: readonly T[]): T[] => values.filter((_, i) => i >= 10 && i % every === 0)
+    const batches: LossCurve = { name: 'batches (mean of 50)', steps: pick(steps), losses: pick(smooth) }
+    chart.figure(lossCurves([...curves(), ...(smooth.length > 20 ? [batches] : []), ...behind], title))
+  }
+  return {
+    curves,
+    restart: () => {
+      chart = new Display()
+      line = new Display()
+    },
+    onMetric: ({ step, loss, train_loss, val_loss }) => {
+      if (loss !== undefined) {
+        steps.push(step)
+        losses.push(loss)
+      } else if (train_loss !== undefined && val_loss !== undefined) evaluated.push({ step, train: train_loss, val: val_loss })
+    },
+    onProgress: (progress) => {
+      const last = progress.step >= progress.steps
+      if (!last && Date.now() - drawn < redrawMs) return
+      draw()
+      line.text(describeProgress(progress))
+    },
+  }
+}

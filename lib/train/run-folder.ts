@@ -1,0 +1,147 @@
+/**
+ * The folder of a run: config and weights once it ends, `metrics.jsonl`, and `checkpoints/step-N`, each with all that is needed to go on to
+ * the bit. One process at a time has it.
+ */
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { CheckpointError, ConfigError, RunError } from '../errors'
+import { lockFile, writeFolderWhole } from '../files'
+import { streamNames } from '../tensor/streams'
+import { type Checkpoint, checkpointFiles, configFile, loadCheckpoint, readBytes, readJson, sha256Of } from './checkpoint'
+import { decodeSafetensors, encodeSafetensors } from './safetensors'
+import type { TrainingState } from './trainer'
+
+const optimizerFile = 'optimizer.safetensors'
+const stateFile = 'training.json'
+const stateFormat = 'makemoe-training-1'
+
+const stateSchema = z.object({
+  format: z.literal(stateFormat),
+  step: z.number().int().min(0),
+  streams: z.object(Object.fromEntries(streamNames.map((name) => [name, z.number().int()]))),
+  valLoss: z.number().optional(),
+  /** Of the text. */
+  text: z.string(),
+  /** Of the optimizer's file. */
+  sha256: z.string(),
+})
+
+/** A checkpoint with what is needed to go on. */
+export interface ResumableCheckpoint extends Checkpoint {
+  readonly state: TrainingState
+  /** The text's sha256. */
+  readonly text: string
+}
+
+/** The names of a run's checkpoints, oldest first. */
+function checkpointNames(folder: string): string[] {
+  const all = join(folder, 'checkpoints')
+  if (!existsSync(all)) return []
+  return readdirSync(all)
+    .filter((name) => /^step-\d+$/.test(name))
+    .sort((a, b) => stepOf(a) - stepOf(b))
+}
+
+const stepOf = (name: string): number => Number(name.slice('step-'.length))
+
+/** A run's newest checkpoint, or undefined. */
+export function newestCheckpoint(folder: string): string | undefined {
+  const name = checkpointNames(folder).at(-1)
+  return name === undefined ? undefined : join(folder, 'checkpoints', name)
+}
+
+/** Where a run's weights are: in the folder itself once it has ended, else in its newest checkpoint. */
+export function checkpointIn(folder: string): string {
+  return existsSync(join(folder, configFile)) ? folder : (newestCheckpoint(folder) ?? folder)
+}
+
+/**
+ * Reads a run's newest checkpoint with the state of its training.
+ * @throws CheckpointError if there is none, or it is damaged
+ */
+export function loadResumable(folder: string): ResumableCheckpoint {
+  const path = newestCheckpoint(folder)
+  if (path === undefined)
+    throw new CheckpointError(`got ${folder}, expected a run folder with a checkpoint in ${join(folder, 'checkpoints')}`)
+  const parsed = stateSchema.safeParse(readJson(join(path, stateFile)))
+  if (!parsed.success) throw new CheckpointError(`${join(path, stateFile)} is not a training state of this project (${stateFormat})`)
+  const bytes = readBytes(join(path, optimizerFile))
+  const optimizer = decodeSafetensors(bytes)
+  if (sha256Of(bytes) !== parsed.data.sha256) throw new CheckpointError(`${join(path, optimizerFile)} is damaged: its checksum differs`)
+  const { step, streams, valLoss, text } = parsed.data
+  return { ...loadCheckpoint(path), text, state: { step, streams: streams as TrainingState['streams'], valLoss, optimizer } }
+}
+
+/** A run folder that this process has for itself. */
+export class RunFolder {
+  private constructor(
+    readonly path: string,
+    private readonly unlock: () => void,
+  ) {}
+
+  /**
+   * A new run's folder.
+   * @throws ConfigError if there is something in it; RunError if it cannot be made or another process has it
+   */
+  static create(path: string): RunFolder {
+    if (existsSync(path) && readdirSync(path).some((name) => name !== 'lock'))
+      throw new ConfigError(
+        `out: got ${path}, expected a folder that is new or empty (nothing is overwritten; --resume goes on with a run)`,
+      )
+    return RunFolder.open(path)
+  }
+
+  /**
+   * A run's folder, to go on in it.
+   * @throws RunError if another process has it
+   */
+  static open(path: string): RunFolder {
+    let unlock: (() => void) | undefined
+    try {
+      mkdirSync(path, { recursive: true })
+      unlock = lockFile(join(path, 'lock'))
+    } catch (error) {
+      throw new RunError(`cannot use the run folder ${path}: ${(error as Error).message}`)
+    }
+    if (!unlock) throw new RunError(`another process is using the run folder ${path}`)
+    return new RunFolder(path, unlock)
+  }
+
+  /**
+   * Writes a checkpoint, then removes all but the newest `keep` and the one with the lowest validation loss.
+   * @param text the text's sha256
+   * @returns its path
+   * @throws RunError if the disk does not take it; earlier checkpoints are untouched
+   */
+  saveCheckpoint(checkpoint: Checkpoint, state: TrainingState, text: string, keep = 2): string {
+    const { step, streams, valLoss, optimizer } = state
+    const path = join(this.path, 'checkpoints', `step-${step}`)
+    const moments = encodeSafetensors(optimizer)
+    const description = { format: stateFormat, step, streams, valLoss, text, sha256: sha256Of(moments) }
+    if (!existsSync(path))
+      writeFolderWhole(path, {
+        ...checkpointFiles(checkpoint),
+        [optimizerFile]: moments,
+        [stateFile]: `${JSON.stringify(description, null, 2)}\n`,
+      })
+    this.prune(keep)
+    return path
+  }
+
+  private prune(keep: number): void {
+    const names = checkpointNames(this.path)
+    const losses = names.map((name) => {
+      const parsed = stateSchema.safeParse(readJson(join(this.path, 'checkpoints', name, stateFile)))
+      return parsed.data?.valLoss ?? Number.POSITIVE_INFINITY
+    })
+    const best = names[losses.indexOf(Math.min(...losses))]
+    for (const name of names.slice(0, -keep))
+      if (name !== best) rmSync(join(this.path, 'checkpoints', name), { recursive: true, force: true })
+  }
+
+  /** Gives the folder back. */
+  close(): void {
+    this.unlock()
+  }
+}
