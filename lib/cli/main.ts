@@ -84,6 +84,18 @@ function program(): Command {
       process.exitCode = (await import('./run-tests')).runTests(args)
     })
 
+  command('notebooks', 'run the notebooks in a real kernel and check what they show')
+    .argument('[names...]', 'which; default: all')
+    .option('--full', 'train in full, add pictures (needs Chromium) and keep the outputs')
+    .allowExcessArguments(true)
+    .action(async (names: string[], options: { full?: boolean }) => {
+      const { notebookNames, runNotebooks } = await import('./notebooks')
+      const unknown = names.find((name) => !(notebookNames as string[]).includes(name))
+      if (unknown !== undefined) throw new ConfigError(`notebooks: got ${unknown}, expected some of ${notebookNames.join(', ')}`)
+      await setup({ jupyter: true, text: true })
+      await runNotebooks(names.length > 0 ? notebookNames.filter((name) => names.includes(name)) : notebookNames, options.full ?? false)
+    })
+
   addConfigOptions(command('train', 'train a model and let it write'))
     .addOption(
       new Option('--preset <name>', 'default: slips of the original mended; makemoe: the original')
@@ -135,6 +147,16 @@ function program(): Command {
     .action(async (options) => {
       await setUpQuietly(options.text === undefined)
       await (await import('./evaluate')).evaluateCheckpoint(options)
+    })
+
+  command('bench', 'milliseconds of a step, an evaluation batch and a character; beside PyTorch if it is there')
+    .option('--with-pytorch', 'fetch PyTorch into the virtual environment')
+    .option('--rounds <number>', 'turns of each', natural, 8)
+    .option('--quick', 'the default sizes only')
+    .option('--json <file>', 'write the numbers as JSON')
+    .action(async (options: { withPytorch?: boolean; rounds: number; quick?: boolean; json?: string }) => {
+      await setup({ jupyter: false, text: false, pytorch: options.withPytorch ?? false }, (line) => console.error(line))
+      await (await import('./bench')).bench(options)
     })
 
   command('mlflow', 'start a local MLflow server, or send what a run still has to send')

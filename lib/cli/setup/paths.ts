@@ -18,6 +18,8 @@ export const paths = {
   jupyter: () => inProject('.venv', 'bin', 'jupyter'),
   tensorflow: () => inProject('.venv', 'tensorflow'),
   mlflowBin: () => inProject('.venv', 'mlflow', 'bin'),
+  /** There if PyTorch is installed. */
+  pytorch: () => inProject('.venv', 'pytorch'),
   kernelspec: () => inProject('.venv', 'share', 'jupyter', 'kernels', 'tslab'),
   stamps: () => inProject('.venv', 'makemoe-setup.json'),
   tfjs: () => inProject('node_modules', '@tensorflow', 'tfjs-node-gpu'),

@@ -20,6 +20,8 @@ export interface SetupOptions {
   readonly jupyter: boolean
   /** Install MLflow too, in an environment of its own. */
   readonly mlflow?: boolean
+  /** Install PyTorch too, for the bench. */
+  readonly pytorch?: boolean
   /** Fetch the text too. */
   readonly text: boolean
 }
@@ -208,6 +210,20 @@ function jupyterStep(): Step {
   }
 }
 
+function pytorchStep(): Step {
+  const version = '2.13.0'
+  return {
+    name: 'PyTorch',
+    key: hash(version),
+    product: paths.pytorch(),
+    async run() {
+      await run(paths.python(), ['-m', 'pip', 'install', `torch==${version}`, 'numpy'], 'run this again')
+      writeFileWhole(paths.pytorch(), `${version}\n`)
+      return version
+    },
+  }
+}
+
 function mlflowStep(): Step {
   const lock = paths.beside('mlflow.txt')
   const home = dirname(paths.mlflowBin())
@@ -268,6 +284,7 @@ export async function setup(options: SetupOptions, say: (line: string) => void =
   const wheel = tensorflowWheel(process.platform, process.arch, gpu)
   const steps: (() => Step)[] = [environmentStep, () => tensorflowStep(wheel, gpu), () => addonStep(wheel)]
   if (options.jupyter) steps.push(jupyterStep, kernelStep)
+  if (options.pytorch) steps.push(pytorchStep)
   if (options.mlflow) steps.push(mlflowStep)
   if (options.text) steps.push(textStep)
   for (const makeStep of steps) {

@@ -1,0 +1,209 @@
+import {
+  architectureDrawing,
+  attentionDrawing,
+  attentionHeatmap,
+  bars,
+  capacityDrawing,
+  capacityGrid,
+  characterExpertMap,
+  characterFrequencies,
+  colour,
+  Display,
+  describeProgress,
+  droppedTokens,
+  expertLoad,
+  type Figure,
+  factorSweep,
+  figurePage,
+  gatesHeatmap,
+  interruptSignal,
+  layout,
+  lossCurves,
+  noisyTopKDrawing,
+  pale,
+  palette,
+  parameterMap,
+  presets,
+  publishedCurves,
+  routingNoise,
+  show,
+  showDrawing,
+  smoothed,
+  sparseMoEDrawing,
+  textByExpert,
+  tf,
+  topKDrawing,
+  trainingView,
+  visible,
+} from 'makemoe'
+import { afterEach, describe, expect, test } from 'vitest'
+
+const figures: Record<string, Figure> = {
+  characterFrequencies: characterFrequencies('hello\n'),
+  lossCurves: lossCurves([{ name: 'train', steps: [0, 1, 2], losses: [4, 3, Number.NaN] }, publishedCurves.dropless]),
+  expertLoad: expertLoad([
+    [3, 1],
+    [2, 2],
+  ]),
+  routingNoise: routingNoise([1, 0], [0.75, 0.25]),
+  factorSweep: factorSweep([{ factor: 1, dropped: 0.25, loss: 2, milliseconds: 60 }]),
+  droppedTokens: droppedTokens({ flat: [0, 0.5] }),
+  bars: bars('Time', 'time (ms)', { eager: 3, graph: 1 }),
+  attentionHeatmap: attentionHeatmap(
+    [
+      [1, 0],
+      [0.25, 0.75],
+    ],
+    ['a', ' '],
+  ),
+  gatesHeatmap: gatesHeatmap([[1, 0]], [[0.6, 0.4]]),
+  capacityGrid: capacityGrid([[0, 1, 2]]),
+  characterExpertMap: characterExpertMap(
+    ['a', '\n'],
+    [
+      [1, 0],
+      [0.5, 0.5],
+    ],
+    3,
+  ),
+  textByExpert: textByExpert('abc', [0, 1, 0], 2, 2),
+  parameterMap: parameterMap('model', [
+    ['a.weight', tf.variable(tf.zeros([2, 3]))],
+    ['a.bias', tf.variable(tf.zeros([3]))],
+  ]),
+}
+
+describe('figures are plain, titled, labelled and legible', () => {
+  test.each(Object.entries(figures))('%s', (_name, figure) => {
+    expect(JSON.parse(JSON.stringify(figure))).toEqual(figure) // nothing but data: it survives being sent
+    const { title, width, height, font } = figure.layout as {
+      title: { text: string }
+      width: number
+      height: number
+      font: { size: number }
+    }
+    expect(title.text).not.toBe('')
+    expect(width).toBe(700)
+    expect(height).toBeGreaterThan(100)
+    expect(font.size).toBeGreaterThanOrEqual(12)
+    expect(figure.data.length).toBeGreaterThan(0)
+  })
+  test('values', () => {
+    const data = (name: string, i = 0) => figures[name]?.data[i] as Record<string, unknown>
+    expect(data('characterFrequencies')).toMatchObject({ x: ['l', 'h', 'e', 'o', '↵'], y: [2, 1, 1, 1, 1] })
+    expect(data('lossCurves')).toMatchObject({ x: [0, 1, 2], y: [4, 3, null] })
+    expect(data('lossCurves', 1)).toMatchObject({ line: { dash: 'dot' } })
+    expect(data('expertLoad')).toMatchObject({ name: 'expert 0', y: [75, 50] })
+    expect(data('routingNoise', 1)).toMatchObject({ y: [75, 25] })
+    expect(data('factorSweep', 2)).toMatchObject({ y: [25] })
+    expect(data('droppedTokens')).toMatchObject({ x: [0, 1], y: [0, 50] })
+    expect(data('attentionHeatmap')).toMatchObject({
+      x: ['0: a', '1: ␣'],
+      z: [
+        [1, 0],
+        [0.25, 0.75],
+      ],
+    })
+    expect(data('capacityGrid')).toMatchObject({ text: [['', 'served', 'dropped']] })
+    expect(data('characterExpertMap')).toMatchObject({
+      x: ['a', '↵'],
+      z: [
+        [1, 0.5],
+        [0, 0.5],
+      ],
+    })
+    expect(data('textByExpert')).toMatchObject({
+      z: [
+        [0, 1],
+        [0, null],
+      ],
+      text: [
+        ['a', 'b'],
+        ['c', ''],
+      ],
+    })
+    expect(data('parameterMap')).toMatchObject({ values: [9, 9, 6, 3], parents: ['', 'model', 'model.a', 'model.a'] })
+  })
+  test('smoothed is the running mean', () => expect(smoothed([1, 3, 5, 7], 2)).toEqual([1, 2, 4, 6]))
+  test('colours repeat after the palette; pale ones are halfway to white', () => {
+    expect(colour(palette.length)).toBe(palette[0])
+    expect(pale('#0080ff')).toBe('#80c0ff')
+    expect([visible(' '), visible('\n'), visible('a')]).toEqual(['␣', '↵', 'a'])
+    expect(layout('t', 'x', 'y', { height: 9 })).toMatchObject({ height: 9, xaxis: { title: { text: 'x' } } })
+  })
+  test('a page holds plotly and cannot be broken out of', () => {
+    const page = figurePage(bars('</script><b>', 'y', { a: 1 }))
+    expect(page.length).toBeGreaterThan(1e6)
+    expect(page).toContain('\\u003c/script>\\u003cb>')
+  })
+})
+
+test.each([
+  ['architecture', architectureDrawing({ ...presets.default, vocabSize: 65 })],
+  ['attention', attentionDrawing()],
+  ['topK', topKDrawing()],
+  ['noisyTopK', noisyTopKDrawing()],
+  ['sparseMoE', sparseMoEDrawing()],
+  ['capacity', capacityDrawing()],
+])('the drawing %s is well-formed, named and on a card of its own', (_name, svg) => {
+  const open: string[] = []
+  for (const [, close, tag, self] of svg.matchAll(/<(\/?)([a-z]+)[^>]*?(\/?)>/g)) {
+    if (close) expect(open.pop()).toBe(tag)
+    else if (!self) open.push(tag as string)
+  }
+  expect(open).toEqual([])
+  expect(svg).toMatch(/<title>[^<]+<\/title>/)
+  expect(svg).toContain('fill="#fafafa"')
+  expect(svg).not.toMatch(/NaN|undefined/)
+})
+
+describe('in a kernel', () => {
+  interface Sent {
+    data: Record<string, unknown>
+    transient: { display_id: string }
+  }
+  const sent: [Sent, boolean][] = []
+  const withKernel = () => {
+    const write = (message: Sent, update: boolean) => sent.push([message, update])
+    Object.assign(globalThis, { __tslab__: { require: () => ({ lastWriteDisplayData: write }) } })
+  }
+  afterEach(() => {
+    sent.length = 0
+    Reflect.deleteProperty(globalThis, '__tslab__')
+  })
+  test('one message holds the figure and its title; showing again updates it', () => {
+    withKernel()
+    const display = new Display()
+    display.figure(figures.bars as Figure)
+    display.figure(figures.bars as Figure)
+    show(figures.bars as Figure)
+    showDrawing(topKDrawing())
+    expect(Object.keys(sent[0]?.[0].data ?? {})).toEqual(['application/vnd.plotly.v1+json', 'text/plain'])
+    expect(sent.map(([, update]) => update)).toEqual([false, true, false, false])
+    expect(sent[0]?.[0].transient.display_id).toBe(sent[1]?.[0].transient.display_id)
+    expect(sent[2]?.[0].transient.display_id).not.toBe(sent[0]?.[0].transient.display_id)
+    expect(sent[3]?.[0].data['image/svg+xml']).toContain('<svg')
+  })
+  test('a training view draws now and then, and at the end; outside a kernel nothing happens', () => {
+    withKernel()
+    const view = trainingView([publishedCurves.capacity], 'Training', 1e9)
+    for (let step = 0; step < 40; step++) {
+      if (step % 10 === 0) view.onMetric({ step, train_loss: 3, val_loss: 4 - step / 100 })
+      view.onMetric({ step, loss: 3 })
+      view.onProgress({ step: step + 1, steps: 40, loss: 3, tokensPerSecond: 1000, secondsLeft: 75 })
+    }
+    expect(view.curves()[1]).toEqual({ name: 'validation', steps: [0, 10, 20, 30], losses: [4, 3.9, 3.8, 3.7] })
+    const texts = sent.map(([message]) => message.data['text/plain'])
+    expect(texts.at(-1)).toBe('step 40/40 | loss 3.0000 | 1,000 tokens/s | 1:15 left')
+    expect(texts.length).toBe(4) // the first and the last time, chart and line
+    view.restart()
+    expect(describeProgress({ step: 1, steps: 2, loss: 1, tokensPerSecond: 1, secondsLeft: 3661 })).toContain('1:01:01 left')
+  })
+  test('an interrupt fires the signal', async () => {
+    const signal = interruptSignal()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(signal.aborted).toBe(false)
+    process.emit('SIGINT')
+    expect(signal.aborted).toBe(true)
+  })
+})

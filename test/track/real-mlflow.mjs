@@ -1,0 +1,122 @@
+// With a real MLflow server: a run is tracked, the server is killed and started again at random moments, a run without a server is sent
+// later; then everything is read back over REST. node test/track/real-mlflow.mjs; needs npm run setup and a free port.
+import assert from 'node:assert'
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+const root = resolve(import.meta.dirname, '../..')
+const port = 5000 + (process.pid % 1000)
+const address = `http://127.0.0.1:${port}`
+const scratch = mkdtempSync(join(tmpdir(), 'makemoe-mlflow-'))
+const makemoe = (...args) => [join(root, 'lib/cli/bootstrap.mjs'), ...args]
+const env = { ...process.env, MLFLOW_TRACKING_URI: address }
+const tiny =
+  '--n-embed 16 --n-head 2 --n-layer 2 --num-experts 4 --steps 400 --eval-interval 50 --eval-iters 2 --sample 20 --preset makemoe'.split(
+    ' ',
+  )
+
+const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
+const up = async () => {
+  for (let i = 0; i < 240; i++) {
+    if (
+      await fetch(`${address}/health`).then(
+        (r) => r.ok,
+        () => false,
+      )
+    )
+      return
+    await wait(500)
+  }
+  throw new Error('MLflow did not start')
+}
+let server
+const start = () => {
+  server = spawn(process.execPath, makemoe('mlflow', '--port', String(port)), { cwd: root, stdio: 'ignore', detached: true })
+  return up()
+}
+const kill = () => process.kill(-server.pid, 'SIGKILL')
+const api = async (path, body) => {
+  const response = await fetch(
+    `${address}/api/2.0/mlflow/${path}`,
+    body ? { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } } : {},
+  )
+  assert(response.ok, `${path}: ${response.status}`)
+  return response.json()
+}
+
+/** Everything in a run's folder is on the server, once. */
+async function compare(folder, status) {
+  const { run } = JSON.parse(readFileSync(join(folder, 'mlflow.json'), 'utf8'))
+  const description = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8'))
+  const { info, data } = (await api(`runs/get?run_id=${run.id}`)).run
+  assert.equal(info.status, status)
+  for (const [key, value] of Object.entries(description.params)) assert.equal(data.params.find((p) => p.key === key)?.value, value)
+  assert(data.tags.some(({ key, value }) => key === 'preset' && value === 'makemoe'))
+  const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  for (const key of ['loss', 'val_loss', 'train_loss', 'gradient_norm', 'load_1_3', 'dropped_0', 'tokens_per_second', 'learning_rate']) {
+    const { metrics } = await api(`metrics/get-history?run_id=${run.id}&metric_key=${key}&max_results=5000`)
+    const expected = lines.filter((line) => key in line).map((line) => [line.step, line[key]])
+    const got = metrics.map(({ step, value }) => [Number(step), value]).sort((a, b) => a[0] - b[0])
+    assert.deepEqual(got, expected, key)
+  }
+  const { files } = await api(`artifacts/list?run_id=${run.id}`)
+  const names = files.map(({ path }) => path)
+  for (const name of ['config.json', ...(status === 'FINISHED' ? ['loss.html', 'model.safetensors', 'sample.txt'] : [])])
+    assert(names.includes(name), `${name} is missing`)
+  const found = await api('runs/search', { experiment_ids: [info.experiment_id], filter: `tags.\`makemoe.id\` = '${description.id}'` })
+  assert.equal(found.runs.length, 1)
+}
+const train = (out, signal) =>
+  new Promise((done) => {
+    const child = spawn(process.execPath, makemoe('train', ...tiny, '--out', out), { cwd: root, env, stdio: 'ignore' })
+    if (signal) setTimeout(() => child.kill(signal), 6000)
+    child.on('close', done)
+  })
+const sync = (folder) => {
+  const { status, stderr } = spawnSync(process.execPath, makemoe('mlflow', '--sync', folder), { cwd: root, env, encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+}
+
+try {
+  await start()
+  assert.equal(await train(join(scratch, 'calm')), 0)
+  await compare(join(scratch, 'calm'), 'FINISHED')
+  console.log('tracked: all of a run is on the server')
+
+  const trouble = (async () => {
+    for (let i = 0; i < 3; i++) {
+      await wait(1500 + Math.random() * 3000)
+      kill()
+      await wait(Math.random() * 2000)
+      await start()
+    }
+  })()
+  assert.equal(await train(join(scratch, 'troubled')), 0)
+  await trouble
+  sync(join(scratch, 'troubled'))
+  await compare(join(scratch, 'troubled'), 'FINISHED')
+  console.log('troubled: the server was killed three times; all of the run is on it, once')
+
+  kill()
+  await wait(500)
+  assert.equal(await train(join(scratch, 'alone')), 0)
+  await train(join(scratch, 'killed'), 'SIGKILL')
+  await start()
+  sync(join(scratch, 'alone'))
+  sync(join(scratch, 'alone'))
+  await compare(join(scratch, 'alone'), 'FINISHED')
+  sync(join(scratch, 'killed'))
+  const killed = JSON.parse(readFileSync(join(scratch, 'killed', 'mlflow.json'), 'utf8'))
+  assert.equal((await api(`runs/get?run_id=${killed.run.id}`)).run.info.status, 'KILLED')
+  console.log('alone: runs without a server were sent later, a killed one as KILLED')
+} finally {
+  try {
+    kill()
+  } catch {}
+}
+process.exit(0)
