@@ -34,7 +34,9 @@ function whole(path: string, write: (partial: string) => void): void {
     renameSync(partial, path)
     sync(dirname(path))
   } catch (error) {
-    rmSync(partial, { recursive: true, force: true })
+    try {
+      rmSync(partial, { recursive: true, force: true })
+    } catch {} // what made the writing fail may do the same here; the first reason is told
     throw new RunError(`cannot write ${path}: ${(error as Error).message} (what was there before is untouched)`)
   }
 }

@@ -2,10 +2,10 @@ import { ConfigError, configFields, preset, presets, validateConfig } from 'make
 import { describe, expect, test } from 'vitest'
 
 describe('presets', () => {
-  test('differ in the slips alone', () => {
+  test('differ in the slips and the schedule alone', () => {
     const { makemoe, default: ours } = presets
     const different = Object.keys(ours).filter((key) => ours[key as keyof typeof ours] !== makemoe[key as keyof typeof makemoe])
-    expect(different.sort()).toEqual(['attentionScale', 'capacityRule', 'initialisation', 'noiseMode'])
+    expect(different.sort()).toEqual(['attentionScale', 'capacityRule', 'initialisation', 'noiseMode', 'schedule'])
   })
   test('an unknown one is refused by name', () => {
     expect(() => preset('gpt')).toThrow(/preset: got gpt, expected one of default, makemoe/)

@@ -25,7 +25,9 @@ beforeAll(() => {
 
 describe('train', () => {
   test('writes config, metrics, sample and weights', () => {
-    expect(readdirSync(run).sort()).toEqual(['config.json', 'metrics.jsonl', 'model.safetensors', 'sample.txt'])
+    const files = ['checkpoints', 'config.json', 'lock', 'loss.html', 'metrics.jsonl', 'model.safetensors', 'run.json', 'sample.txt']
+    expect(readdirSync(run).sort()).toEqual(files)
+    expect(JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'))).toMatchObject({ status: 'FINISHED', params: { max_iters: '12' } })
     const metrics = readFileSync(join(run, 'metrics.jsonl'), 'utf8')
       .trim()
       .split('\n')
@@ -56,8 +58,9 @@ describe('train', () => {
     })
     const code = await new Promise((resolve) => child.on('close', resolve))
     expect(code).toBe(130)
-    expect(stdout).toMatch(/stopped by SIGINT after step \d+; the weights so far are in/)
+    expect(stdout).toMatch(/stopped by SIGINT after step \d+; npm run train -- --resume interrupted goes on/)
     expect(makemoe('evaluate', '--checkpoint', out, '--text', text).status).toBe(0)
+    expect(JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')).status).toBe('KILLED')
   })
 })
 
@@ -85,7 +88,7 @@ describe('evaluate, generate, import', () => {
     expect([status, stdout]).toEqual([0, expect.stringMatching(/imported 0\.0\d+ M parameters/)])
     expect(readFileSync(join(out, 'model.safetensors')).equals(readFileSync(join(run, 'model.safetensors')))).toBe(true)
   })
-  test.each(['setup', 'start', 'test', 'train', 'generate', 'evaluate', 'import'])('%s --help', (name) => {
+  test.each(['setup', 'start', 'test', 'train', 'generate', 'evaluate', 'import', 'notebooks', 'bench', 'mlflow'])('%s --help', (name) => {
     const { status, stdout } = makemoe(name, '--help')
     expect([status, stdout]).toEqual([0, expect.stringContaining(`Usage: makemoe ${name}`)])
   })

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -7,6 +7,8 @@ import {
   CharTokenizer,
   CheckpointError,
   type Config,
+  checkpointIn,
+  compile,
   createStreams,
   Dataset,
   decodeSafetensors,
@@ -17,21 +19,28 @@ import {
   gradientsOf,
   importStateDict,
   JsonLinesTracker,
+  learningRateAt,
   loadCheckpoint,
+  loadResumable,
   loadStateDict,
   MakemoeError,
   type Metric,
   makeLossSum,
+  makeReportingStep,
   makeTrainStep,
+  newestCheckpoint,
   noTracker,
   presets,
+  RunFolder,
   SparseMoELanguageModel,
   type StateDict,
   saveCheckpoint,
   sizesOf,
   type Tensor,
   Trainer,
+  TrainingError,
   tf,
+  type Variable,
   writeFileWhole,
 } from 'makemoe'
 import { describe, expect, test } from 'vitest'
@@ -91,7 +100,8 @@ describe('Trainer', () => {
     const run = async (seed: number) => {
       const { model, dataset, config, streams } = setUp({ steps: 5 }, seed)
       const metrics: Metric[] = []
-      await new Trainer(model, dataset, config, streams, { onMetric: (metric) => metrics.push(metric) }).run()
+      const onMetric = ({ tokens_per_second: _speed, ...metric }: Metric) => metrics.push(metric)
+      await new Trainer(model, dataset, config, streams, { onMetric }).run()
       return metrics
     }
     const first = await run(1)
@@ -131,6 +141,90 @@ describe('Trainer', () => {
     for (let i = 0; i < 100; i++) await all()
     expect(tf.memory().numTensors).toBe(numTensors)
     expect(tf.memory().numDataBuffers).toBe(numDataBuffers)
+  })
+})
+
+describe('schedule', () => {
+  const cosine = { ...presets.default, steps: 1000, learningRate: 1 }
+  test.each([
+    [0, 0.01],
+    [99, 1],
+    [100, 1],
+    [550, 0.55],
+    [999, 0.1],
+  ])('cosine at step %i', (step, rate) => expect(learningRateAt(step, cosine)).toBeCloseTo(rate, 4))
+  test('constant stays', () => expect([0, 999].map((step) => learningRateAt(step, { ...cosine, schedule: 'constant' }))).toEqual([1, 1]))
+  test('a short run warms up for a tenth of its steps', () => expect(learningRateAt(0, { ...cosine, steps: 10 })).toBe(1))
+})
+
+describe('going on', () => {
+  const fresh = (change: Partial<Config> = {}) => setUp({ steps: 12, evalInterval: 4, evalIters: 2, ...change })
+  const weights = (model: SparseMoELanguageModel) => model.parameters().map((parameter) => Array.from(parameter.dataSync()))
+  test.each(['default', 'makemoe'] as const)('%s: from a saved state to the same weights, bit for bit, compiled', async (name) => {
+    const change = { attentionScale: presets[name].attentionScale, noiseMode: presets[name].noiseMode }
+    const whole = fresh(change)
+    await new Trainer(whole.model, whole.dataset, whole.config, whole.streams, { compile }).run()
+
+    const first = fresh(change)
+    const stopping = new AbortController()
+    const onStep = (step: number) => step === 7 && stopping.abort()
+    const trainer = new Trainer(first.model, first.dataset, first.config, first.streams, { compile, onStep, signal: stopping.signal })
+    expect(await trainer.run()).toBe(false)
+    const run = RunFolder.create(join(folder, `run-${name}`))
+    const path = run.saveCheckpoint({ model: first.model, tokenizer, config: first.config }, trainer.state(), 'sha')
+    run.close()
+    expect(newestCheckpoint(run.path)).toBe(path)
+
+    const saved = loadResumable(run.path)
+    expect([saved.state.step, saved.text]).toEqual([7, 'sha'])
+    const { dataset } = fresh(change)
+    const second = new Trainer(saved.model, dataset, saved.config, createStreams(99), { compile })
+    // Streams come back by their counters; their keys come from the seed.
+    const same = new Trainer(saved.model, dataset, saved.config, createStreams(1), { compile })
+    expect(() => second.restore({ ...saved.state, optimizer: new Map() })).toThrow(CheckpointError)
+    same.restore(saved.state)
+    expect(await same.run()).toBe(true)
+    expect(weights(saved.model)).toEqual(weights(whole.model))
+  })
+  test('an evaluation that is stopped leaves the streams as they were', async () => {
+    const { model, dataset, config, streams } = fresh()
+    const trainer = new Trainer(model, dataset, config, streams, { signal: AbortSignal.abort() })
+    const before = trainer.state().streams
+    expect(await trainer.evaluate()).toBeUndefined()
+    expect(trainer.state().streams).toEqual(before)
+  })
+  test('the newest checkpoints and the best stay', () => {
+    const { model, dataset, config, streams } = fresh()
+    const run = RunFolder.create(join(folder, 'kept'))
+    const state = new Trainer(model, dataset, config, streams).state()
+    const losses = [3, 1, 2, 4, 5]
+    for (const [i, valLoss] of losses.entries())
+      run.saveCheckpoint({ model, tokenizer, config }, { ...state, step: i + 1, valLoss }, 'sha', 2)
+    expect(readdirSync(join(run.path, 'checkpoints')).sort()).toEqual(['step-2', 'step-4', 'step-5'])
+    expect(checkpointIn(run.path)).toBe(join(run.path, 'checkpoints', 'step-5'))
+    run.close()
+  })
+  test('a loss that is not finite ends it, with step and layer', async () => {
+    const { model, dataset, config, streams } = fresh()
+    const bad = model.blocks[1]?.attention.proj.bias as Variable
+    bad.assign(tf.fill(bad.shape, Number.NaN))
+    const running = new Trainer(model, dataset, config, streams, { compile }).run()
+    await expect(running).rejects.toThrow(TrainingError)
+    await expect(running).rejects.toThrow(/the loss of step 0 is NaN; the first layer that is not finite is 1/)
+  })
+  test('a compiled step reports routing and gradient; a model without experts reports what it has', () => {
+    const { model, streams, dataset } = fresh()
+    const step = compile(makeReportingStep(model, new AdamW(model.parameters()), streams))
+    const { x, y } = dataset.randomBatch('train', 4, streams.data)
+    const { load, dropped, entropy, gradientNorm } = step(x, y)
+    expect([load?.shape, dropped?.shape, entropy?.shape]).toEqual([[2, 4], [2], [2]])
+    expect(tf.sum(load as Tensor).dataSync()[0]).toBe(2 * 2 * 4 * 8)
+    expect(gradientNorm.dataSync()[0]).toBeGreaterThan(0)
+    const weight = tf.variable(tf.scalar(3))
+    const plain = { loss: () => tf.square(weight), namedParameters: () => [['weight', weight] as const] }
+    const report = makeReportingStep(plain as never, new AdamW([weight]), streams)(x, y)
+    expect(Object.keys(report)).toEqual(['loss', 'gradientNorm'])
+    expect(report.gradientNorm.dataSync()[0]).toBeCloseTo(6, 5)
   })
 })
 
