@@ -82,7 +82,7 @@ function ourRunner(name: string, { experts, batch }: Size, capacityFactor: numbe
 
 /** PyTorch, in a process of its own that waits while others are timed. */
 function pytorchRunner(model: 'makemoe' | 'optimised', { experts, batch }: Size): Runner {
-  const env = { ...process.env, OMP_WAIT_POLICY: 'PASSIVE', PYTHONWARNINGS: 'ignore' }
+  const env = { ...process.env, PYTHONWARNINGS: 'ignore' }
   const script = join(projectRoot(), 'test/pytorch/bench.py')
   const child = spawn(paths.python(), [script, String(availableParallelism())], { env, stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

@@ -27,6 +27,7 @@ interface Cell {
   source: string | string[]
   metadata: Record<string, unknown>
   outputs?: Output[]
+  execution_count?: number | null
 }
 
 interface Notebook {
@@ -165,6 +166,8 @@ export async function runNotebooks(names: readonly NotebookName[], full: boolean
         throw new NotebookError(`${name}: its model could not be compared with lib's`)
       if (full) {
         const kept = { ...notebook, cells: notebook.cells.filter(({ metadata }) => !metadata.check) }
+        // The kernel tells JupyterLab its numbers, but not who runs a notebook without a page.
+        for (const [i, cell] of kept.cells.filter(({ cell_type }) => cell_type === 'code').entries()) cell.execution_count = i + 1
         await addPictures(kept)
         writeFileWhole(join(projectRoot(), 'notebooks', `${name}.ipynb`), `${JSON.stringify(kept, null, 1)}\n`)
       }

@@ -281,6 +281,9 @@ export function lower(trace: ResolvedTrace, runtime: GraphRuntime): GraphFunctio
     const name = lowering.finish(argumentNodes, trace.outputs)
     const assigned = new Set(trace.assignments.map(({ variable }) => variable))
     return { name, outputs: trace.outputs.length, variables: lowering.variables, assigned, operations: lowering.operations }
+  } catch (error) {
+    for (const variable of lowering.variables) runtime.release(variable)
+    throw error
   } finally {
     lowering.dispose()
   }

@@ -1,0 +1,62 @@
+/** The notebooks as they are committed; that they run is checked by `npm run notebooks` and in-jupyterlab.mjs. */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+interface Cell {
+  cell_type: 'code' | 'markdown'
+  source: string[] | string
+  outputs?: { output_type: string; name?: string; text?: string[] | string; data?: Record<string, unknown> }[]
+  execution_count?: number | null
+}
+
+const folder = join(__dirname, '../../notebooks')
+const names = readdirSync(folder).filter((name) => name.endsWith('.ipynb'))
+const joined = (text: string[] | string | undefined): string => [text ?? ''].flat().join('')
+const read = (name: string): { raw: string; cells: Cell[] } => {
+  const raw = readFileSync(join(folder, name), 'utf8')
+  return { raw, cells: JSON.parse(raw).cells }
+}
+
+test('all three are there', () => {
+  expect(names.sort()).toEqual(['makeMoE_Concise.ipynb', 'makeMoE_from_Scratch.ipynb', 'makeMoE_from_Scratch_with_Expert_Capacity.ipynb'])
+})
+
+describe.each(names)('%s', (name) => {
+  const { raw, cells } = read(name)
+  const code = cells.filter((cell) => cell.cell_type === 'code')
+  const outputs = code.flatMap((cell) => cell.outputs ?? [])
+  test('small cells: code of 4 to 6 lines in the middle, markdown of at most 80 words', () => {
+    const lines = code.map((cell) => joined(cell.source).split('\n').length).sort((a, b) => a - b)
+    expect(lines[Math.floor(lines.length / 2)]).toBeGreaterThanOrEqual(4)
+    expect(lines[Math.floor(lines.length / 2)]).toBeLessThanOrEqual(6)
+    for (const cell of code) {
+      const source = joined(cell.source)
+      const modelClass = name === 'makeMoE_Concise.ipynb' && source.startsWith('class ')
+      if (!modelClass) expect(source.split('\n').length, source).toBeLessThanOrEqual(25)
+    }
+    for (const cell of cells.filter((cell) => cell.cell_type === 'markdown')) {
+      const words = joined(cell.source)
+        .replace(/[|#*`-]/g, ' ')
+        .split(/\s+/)
+        .filter(Boolean)
+      expect(words.length, words.slice(0, 8).join(' ')).toBeLessThanOrEqual(80)
+    }
+  })
+  test('run to the end in order, without an error', () => {
+    expect(code.map((cell) => cell.execution_count)).toEqual(code.map((_, i) => i + 1))
+    expect(outputs.filter((output) => output.output_type === 'error' || output.name === 'stderr')).toEqual([])
+  })
+  test('outputs are short, figures have pictures, and nothing tells of the machine', () => {
+    expect(statSync(join(folder, name)).size).toBeLessThan(3e6)
+    for (const output of outputs) {
+      expect(joined(output.text).split('\n').length).toBeLessThanOrEqual(31)
+      if (output.data?.['application/vnd.plotly.v1+json']) expect(String(output.data['image/png']).length).toBeGreaterThan(5000)
+    }
+    expect(raw).not.toMatch(/\/(home|root|work|Users|tmp)\//)
+  })
+  test('the committed training is the full one', () => {
+    const shown = outputs.map((output) => joined(output.data?.['text/plain'] as string)).join('\n')
+    expect(shown).toContain('step 5000/5000')
+  })
+})
