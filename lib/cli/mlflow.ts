@@ -4,7 +4,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { RunError } from '../errors'
 import { lockFile } from '../files'
-import { MlflowSync, readRunDescription, writeRunDescription } from '../track/mlflow'
+import { MlflowSync, noteEnd, readRunDescription } from '../track/mlflow'
 import { MlflowClient, MlflowError, mlflowServer } from '../track/mlflow-client'
 import { paths, projectRoot } from './setup/paths'
 
@@ -36,7 +36,7 @@ export async function syncRun(folder: string): Promise<void> {
   const unlock = existsSync(folder) ? lockFile(join(folder, 'lock')) : undefined
   if (!unlock) throw new RunError(`another process is using the run folder ${folder}; it sends its metrics itself`)
   try {
-    if (!description.status) writeRunDescription(folder, { ...description, status: 'KILLED', ended: Date.now() })
+    if (!description.status) noteEnd(folder, 'KILLED')
     await new MlflowSync(folder, client).send()
     console.log(`${description.name}: everything is on ${client.server.address}`)
   } catch (error) {

@@ -52,6 +52,11 @@ export function readRunDescription(folder: string): RunDescription {
   return parsed.data
 }
 
+/** Notes how a run ended. */
+export function noteEnd(folder: string, status: RunStatus): void {
+  writeRunDescription(folder, { ...readRunDescription(folder), status, ended: Date.now() })
+}
+
 const sentSchema = z.object({
   address: z.string(),
   run: z.object({ id: z.string(), artifactUri: z.string() }).optional(),
@@ -231,7 +236,7 @@ export class MlflowTracker implements Tracker {
   /** Ends the run: its status is noted, and the rest is sent if the server is there. */
   async close(status: RunStatus = 'FINISHED'): Promise<void> {
     await this.lines.close()
-    writeRunDescription(this.folder, { ...readRunDescription(this.folder), status, ended: Date.now() })
+    noteEnd(this.folder, status)
     const finish = async (): Promise<boolean> => {
       await this.sending
       return this.send()
@@ -305,6 +310,6 @@ class EndNotingTracker implements Tracker {
 
   async close(status: RunStatus = 'FINISHED'): Promise<void> {
     await this.lines.close()
-    writeRunDescription(this.folder, { ...readRunDescription(this.folder), status, ended: Date.now() })
+    noteEnd(this.folder, status)
   }
 }

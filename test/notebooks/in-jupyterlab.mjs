@@ -103,6 +103,7 @@ try {
       if (pictures) {
         const height = await page.evaluate(() => document.querySelector('.jp-Notebook .jp-WindowedPanel-outer').scrollHeight)
         await page.setViewportSize({ width: 1280, height: Math.min(height + 120, 16_000) })
+        await page.evaluate(() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0))
         await page.waitForTimeout(1500)
         await page.screenshot({ path: join(pictures, `${name}.png`) })
       }
