@@ -79,6 +79,7 @@ export function expertLoad(load: readonly (readonly number[])[]): Figure {
     data,
     layout: layout('Who does the work in each layer', 'layer', 'share of the work (%)', {
       barmode: 'group',
+      legend: { x: 1.02, y: 1 }, // beside it: eight names do not fit above
       shapes: [even],
       xaxis: { dtick: 1 },
     }),
