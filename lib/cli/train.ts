@@ -15,7 +15,7 @@ import { backend } from '../tensor/op'
 import { createStreams } from '../tensor/streams'
 import { CharTokenizer } from '../text/char-tokenizer'
 import { Dataset } from '../text/dataset'
-import { metricsFile, openTracker } from '../track/mlflow'
+import { metricsFile, openTracker, readRunDescription } from '../track/mlflow'
 import { mlflowServer } from '../track/mlflow-client'
 import type { RunStatus } from '../track/tracker'
 import { saveCheckpoint, sha256Of } from '../train/checkpoint'
@@ -211,9 +211,9 @@ function writeSample(
 export async function resume(given: Partial<Config>, options: TrainOptions & { readonly resume: string }): Promise<number> {
   const saved = loadResumable(options.resume)
   const config = resumedConfig(saved.config, given)
-  if (saved.state.step >= config.steps)
-    throw new ConfigError(
-      `steps: got ${config.steps}, but the run in ${options.resume} has made ${saved.state.step} already (--steps sets more)`,
-    )
+  // A run may have been killed after its last step, before its weights and its sample were written: then only that is left to do.
+  const { step } = saved.state
+  if (step > config.steps || (step === config.steps && readRunDescription(options.resume).status === 'FINISHED'))
+    throw new ConfigError(`steps: got ${config.steps}, but the run in ${options.resume} has made ${step} already (--steps sets more)`)
   return train(config, options, saved)
 }

@@ -6,7 +6,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { checkpointIn, loadResumable, newestCheckpoint } from 'makemoe'
+import { checkpointIn, loadResumable, newestCheckpoint, readRunDescription } from 'makemoe'
 import { expect, test } from 'vitest'
 
 const kills = Number(process.env.KILLS ?? 6)
@@ -32,8 +32,9 @@ const metricsOf = (run: string): unknown[] =>
 
 /** Starts or goes on with a run; kills it after a while. True if it was quicker. */
 const runAndKill = (run: string, milliseconds: number): Promise<boolean> =>
-  new Promise((resolve) => {
+  new Promise((resolve, reject) => {
     const begun = newestCheckpoint(run) !== undefined
+    if (begun && readRunDescription(run).status === 'FINISHED') return resolve(true) // killed when all was done
     if (!begun) rmSync(run, { recursive: true, force: true })
     const args = begun
       ? ['train', '--resume', run, '--text', text, '--sample', '5', '--checkpoint-every', '3']
@@ -42,7 +43,8 @@ const runAndKill = (run: string, milliseconds: number): Promise<boolean> =>
     const timer = setTimeout(() => child.kill('SIGKILL'), milliseconds)
     child.on('close', (code) => {
       clearTimeout(timer)
-      resolve(code === 0)
+      if (code !== null && code !== 0) reject(new Error(`${args.join(' ')} ended by itself with ${code}`))
+      else resolve(code === 0)
     })
   })
 
