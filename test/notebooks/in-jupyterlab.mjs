@@ -72,8 +72,10 @@ try {
       // A page that is still settling may swallow the click.
       const begun = () => document.querySelector('.jp-CodeCell .jp-InputPrompt')?.textContent !== '[ ]:'
       for (let attempt = 0; attempt < 5 && !(await page.evaluate(begun)); attempt++) {
-        await page.click('.lm-MenuBar-itemLabel:text-is("Run")')
-        await page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+        // JupyterLab may ask which kernel; it proposes the notebook's own.
+        await page.click('.jp-Dialog .jp-mod-accept', { timeout: 1500 }).catch(() => {})
+        await page.click('.lm-MenuBar-itemLabel:text-is("Run")', { timeout: 5000 }).catch(() => {})
+        await page.click('.lm-Menu-itemLabel:text-is("Run All Cells")', { timeout: 5000 }).catch(() => {})
         await page.waitForFunction(begun, undefined, { timeout: 8000 }).catch(() => {})
       }
       // Every code cell has a number, or a cell has failed and the rest was given up.
