@@ -1,7 +1,7 @@
 /** Files that are there whole or not at all, folders likewise, and a lock that ends with its process. */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { RunError } from './errors'
+import { ConfigError, RunError } from './errors'
 
 /** Waits until what was written, or a folder's list of names, is on the disk. */
 function sync(path: string): void {
@@ -59,6 +59,15 @@ export function writeFolderWhole(folder: string, files: Readonly<Record<string, 
     for (const [name, data] of Object.entries(files)) writeSynced(join(partial, name), data)
     sync(partial)
   })
+}
+
+/**
+ * Refuses a folder in which something could be overwritten; a lock alone is nothing.
+ * @throws ConfigError
+ */
+export function requireNewFolder(folder: string): void {
+  if (existsSync(folder) && readdirSync(folder).some((name) => name !== 'lock'))
+    throw new ConfigError(`out: got ${folder}, expected a folder that is new or empty (nothing is overwritten)`)
 }
 
 /**

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs'
 import type { Config } from '../config'
 import { CheckpointError } from '../errors'
+import { requireNewFolder } from '../files'
 import { CharTokenizer } from '../text/char-tokenizer'
 import { importStateDict, saveCheckpoint } from '../train/checkpoint'
-import { requireNewFolder } from './new-folder'
 import { textOf } from './text-of'
 
 /** @throws CheckpointError if the file is not a state_dict of makeMoE's model */

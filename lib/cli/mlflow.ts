@@ -1,6 +1,6 @@
 /** `makemoe mlflow`: a real MLflow server on this machine alone; or sending what a run still has to send. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { RunError } from '../errors'
 import { lockFile } from '../files'
@@ -33,7 +33,7 @@ export function startMlflow(port: number): Promise<number> {
 export async function syncRun(folder: string): Promise<void> {
   const client = new MlflowClient(mlflowServer())
   const description = readRunDescription(folder)
-  const unlock = existsSync(folder) ? lockFile(join(folder, 'lock')) : undefined
+  const unlock = lockFile(join(folder, 'lock'))
   if (!unlock) throw new RunError(`another process is using the run folder ${folder}; it sends its metrics itself`)
   try {
     if (!description.status) noteEnd(folder, 'KILLED')

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
 import type { Config } from '../config'
-import { CheckpointError, ConfigError, TrainingError } from '../errors'
+import { CheckpointError, ConfigError, RunError, TrainingError } from '../errors'
 import { writeFileWhole } from '../files'
 import { SparseMoELanguageModel } from '../model/language-model'
 import { generate } from '../model/sampler'
@@ -178,6 +178,8 @@ export async function train(config: Config, options: TrainOptions, saved?: Resum
       const good = newestCheckpoint(path)
       throw new TrainingError(`${error.message}; the last good checkpoint is ${good ? relative(process.cwd(), good) : 'none yet'}`)
     }
+    // Weights and state are sound unless the disk is what failed.
+    if (!(error instanceof RunError)) save()
     throw error
   } finally {
     progress.stop()

@@ -2,6 +2,7 @@
  * Drawings of the parts of the model, from a few boxes and arrows. Each stands on a light card of its own, so that it reads well in light
  * and dark themes.
  */
+import type { Config } from '../config'
 
 interface Point {
   readonly x: number
@@ -70,14 +71,7 @@ class Sketch {
 const down = (sketch: Sketch, x: number, from: number, to: number): Sketch => sketch.arrow({ x, y: from }, { x, y: to })
 
 /** Sizes that the drawing of the whole model names. */
-export interface ArchitectureSizes {
-  readonly batchSize: number
-  readonly blockSize: number
-  readonly nEmbed: number
-  readonly nHead: number
-  readonly nLayer: number
-  readonly numExperts: number
-  readonly topK: number
+export type ArchitectureSizes = Pick<Config, 'batchSize' | 'blockSize' | 'nEmbed' | 'nHead' | 'nLayer' | 'numExperts' | 'topK'> & {
   readonly vocabSize: number
 }
 

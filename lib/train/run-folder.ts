@@ -5,8 +5,8 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { CheckpointError, ConfigError, RunError } from '../errors'
-import { lockFile, writeFolderWhole } from '../files'
+import { CheckpointError, RunError } from '../errors'
+import { lockFile, requireNewFolder, writeFolderWhole } from '../files'
 import { streamNames } from '../tensor/streams'
 import { type Checkpoint, checkpointFiles, configFile, loadCheckpoint, readBytes, readJson, sha256Of } from './checkpoint'
 import { decodeSafetensors, encodeSafetensors } from './safetensors'
@@ -85,10 +85,7 @@ export class RunFolder {
    * @throws ConfigError if there is something in it; RunError if it cannot be made or another process has it
    */
   static create(path: string): RunFolder {
-    if (existsSync(path) && readdirSync(path).some((name) => name !== 'lock'))
-      throw new ConfigError(
-        `out: got ${path}, expected a folder that is new or empty (nothing is overwritten; --resume goes on with a run)`,
-      )
+    requireNewFolder(path)
     return RunFolder.open(path)
   }
 
