@@ -18,9 +18,6 @@ const read = (name: string): { raw: string; cells: Cell[] } => {
   return { raw, cells: JSON.parse(raw).cells }
 }
 
-/** Whose committed outputs come from a full training; that of makeMoE_from_Scratch_with_Expert_Capacity has 1,000 steps. */
-const full = ['makeMoE_Concise.ipynb', 'makeMoE_from_Scratch.ipynb']
-
 test('all three are there', () => {
   expect(names.sort()).toEqual(['makeMoE_Concise.ipynb', 'makeMoE_from_Scratch.ipynb', 'makeMoE_from_Scratch_with_Expert_Capacity.ipynb'])
 })
@@ -60,7 +57,7 @@ describe.each(names)('%s', (name) => {
     }
     expect(raw).not.toMatch(/\/(home|root|work|Users|tmp)\//)
   })
-  test.runIf(full.includes(name))('the committed training is the full one', () => {
+  test('the committed training is the full one', () => {
     const shown = outputs.map((output) => joined(output.data?.['text/plain'] as string)).join('\n')
     expect(shown).toContain('step 5000/5000')
   })
