@@ -4,7 +4,7 @@
  * `npm run mlflow -- --sync` sends the rest later. Sending a line twice does no harm: MLflow keeps equal (key, time, step, value) once.
  */
 import { randomUUID } from 'node:crypto'
-import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
 import type { Config } from '../config'
@@ -124,9 +124,12 @@ export class MlflowSync {
     return run
   }
 
+  /** Sends the metrics that are there now; what a training writes meanwhile is for the next time, so that requests are few and large. */
   private async sendMetrics({ id }: MlflowRun): Promise<void> {
-    for (;;) {
-      const lines = readLines(join(this.folder, metricsFile), this.sent.metrics)
+    const file = join(this.folder, metricsFile)
+    const there = existsSync(file) ? statSync(file).size : 0
+    while (this.sent.metrics < there) {
+      const lines = readLines(file, this.sent.metrics)
       if (lines.length === 0) return
       // As many whole lines as fit into one request.
       const batch: MlflowMetric[] = []
@@ -186,7 +189,7 @@ function metricsOf(line: string): MlflowMetric[] {
 export interface MlflowTrackerOptions {
   /** Told once when the server does not take what is sent, and at the end if something is left. */
   readonly warn: (message: string) => void
-  /** Least time between two attempts, in milliseconds; doubles with each failure up to a minute. Default 2,000. */
+  /** Least time between two attempts, in milliseconds; doubles with each failure up to a minute. Default 5,000. */
   readonly intervalMs?: number
   /** How long the end of a run waits for the server, in milliseconds. Default 15,000. */
   readonly patienceMs?: number
@@ -219,7 +222,7 @@ export class MlflowTracker implements Tracker {
 
   /** One attempt. Never throws: training is more important. */
   private async send(): Promise<boolean> {
-    const { warn, intervalMs = 2000 } = this.options
+    const { warn, intervalMs = 5000 } = this.options
     try {
       await this.sync.send()
       this.failures = 0
