@@ -2,7 +2,7 @@
 // later; then everything is read back over REST. node test/track/real-mlflow.mjs; needs npm run setup and a free port.
 import assert from 'node:assert'
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
@@ -74,8 +74,13 @@ async function compare(folder, status) {
 const train = (out, signal) =>
   new Promise((done) => {
     const child = spawn(process.execPath, makemoe('train', ...tiny, '--out', out), { cwd: root, env, stdio: 'ignore' })
-    if (signal) setTimeout(() => child.kill(signal), 6000)
-    child.on('close', done)
+    const file = join(out, 'metrics.jsonl')
+    const inTraining = () => existsSync(file) && readFileSync(file, 'utf8').split('\n').length > 100
+    const watch = signal && setInterval(() => inTraining() && child.kill(signal), 50)
+    child.on('close', (code, by) => {
+      clearInterval(watch)
+      done(code ?? by)
+    })
   })
 const sync = (folder) => {
   const { status, stderr } = spawnSync(process.execPath, makemoe('mlflow', '--sync', folder), { cwd: root, env, encoding: 'utf8' })
@@ -105,7 +110,7 @@ try {
   kill()
   await wait(500)
   assert.equal(await train(join(scratch, 'alone')), 0)
-  await train(join(scratch, 'killed'), 'SIGKILL')
+  assert.equal(await train(join(scratch, 'killed'), 'SIGKILL'), 'SIGKILL')
   await start()
   sync(join(scratch, 'alone'))
   sync(join(scratch, 'alone'))
