@@ -61,6 +61,14 @@ export function writeFolderWhole(folder: string, files: Readonly<Record<string, 
   })
 }
 
+/** Removes a folder so that a process that ends half-way leaves no half of it under its name. */
+export function removeFolderWhole(folder: string): void {
+  const partial = `${folder}.partial`
+  rmSync(partial, { recursive: true, force: true })
+  renameSync(folder, partial)
+  rmSync(partial, { recursive: true, force: true })
+}
+
 /**
  * Refuses a folder in which something could be overwritten; a lock alone is nothing.
  * @throws ConfigError

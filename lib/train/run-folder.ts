@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { CheckpointError, RunError } from '../errors'
-import { lockFile, requireNewFolder, writeFolderWhole } from '../files'
+import { lockFile, removeFolderWhole, requireNewFolder, writeFolderWhole } from '../files'
 import { streamNames } from '../tensor/streams'
 import { type Checkpoint, checkpointFiles, configFile, loadCheckpoint, readBytes, readJson, sha256Of } from './checkpoint'
 import { decodeSafetensors, encodeSafetensors } from './safetensors'
@@ -127,14 +127,16 @@ export class RunFolder {
   }
 
   private prune(keep: number): void {
+    const all = join(this.path, 'checkpoints')
+    // What a process that was killed left half-written or half-removed.
+    for (const name of readdirSync(all)) if (name.endsWith('.partial')) rmSync(join(all, name), { recursive: true, force: true })
     const names = checkpointNames(this.path)
     const losses = names.map((name) => {
-      const parsed = stateSchema.safeParse(readJson(join(this.path, 'checkpoints', name, stateFile)))
+      const parsed = stateSchema.safeParse(readJson(join(all, name, stateFile)))
       return parsed.data?.valLoss ?? Number.POSITIVE_INFINITY
     })
     const best = names[losses.indexOf(Math.min(...losses))]
-    for (const name of names.slice(0, -keep))
-      if (name !== best) rmSync(join(this.path, 'checkpoints', name), { recursive: true, force: true })
+    for (const name of names.slice(0, -keep)) if (name !== best) removeFolderWhole(join(all, name))
   }
 
   /** Gives the folder back. */

@@ -39,11 +39,15 @@ const runAndKill = (run: string, milliseconds: number): Promise<boolean> =>
     const args = begun
       ? ['train', '--resume', run, '--text', text, '--sample', '5', '--checkpoint-every', '3']
       : ['train', ...options, '--out', run]
-    const child = spawn(process.execPath, [main, ...args], { stdio: 'ignore' })
+    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+    let stderr = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString()
+    })
     const timer = setTimeout(() => child.kill('SIGKILL'), milliseconds)
     child.on('close', (code) => {
       clearTimeout(timer)
-      if (code !== null && code !== 0) reject(new Error(`${args.join(' ')} ended by itself with ${code}`))
+      if (code !== null && code !== 0) reject(new Error(`${args.join(' ')} ended by itself with ${code}: ${stderr}`))
       else resolve(code === 0)
     })
   })
