@@ -58,6 +58,8 @@ const expectations = {
       'all three agree',
       '8.996545 M parameters, 2.674369 M of them active',
       'the block above and lib agree',
+      'by hand 4.1744, crossEntropy 4.1744, ln 65 = 4.1744',
+      '20 equal losses',
     ],
   },
   makeMoE_from_Scratch_with_Expert_Capacity: {
@@ -68,13 +70,14 @@ const expectations = {
       'Whose tokens are dropped',
       'What the capacity factor costs and saves',
       'Training, capacity factor 1',
+      'What capacity costs (validation)',
     ],
     words: ['factor 1: 128 of 1024 pairs', '3 characters: capacity 0 as the original'],
   },
   makeMoE_Concise: {
     drawings: 0,
     figures: ['Training, concise', 'sigmoid router', 'SwiGLU experts', 'Xavier start', 'balancing loss'],
-    words: ['8.996545 M parameters', 'ln 65 is 4.174'],
+    words: ['8.996545 M parameters', 'ln 65 is 4.174', 'MatMul of [16, 64], [128, 65]', '`return tf.matMul(row, model.head.weight)`'],
   },
 } as const
 

@@ -4,7 +4,8 @@
  * would be frozen, and is refused.
  */
 import { TraceError } from '../errors'
-import { type NodeKind, type Ref, siteOf, type Trace, type TraceNode } from './trace'
+import { siteOf } from './site'
+import type { NodeKind, Ref, Trace, TraceNode } from './trace'
 
 /** A size that is known only when the graph runs: an axis of a tensor. */
 export interface SizeOf {

@@ -10,6 +10,7 @@ import { TraceError } from '../errors'
 import { type Binding, backend, type NodeBackend, type OpAttribute, type TensorMetadata } from '../tensor/op'
 import { type Tensor, tf, type Variable } from '../tensor/tf'
 import { GraphBuilder } from './builder'
+import { siteOf } from './site'
 import { bytesOfType, type TfOutput, tensorflow } from './tensorflow'
 
 /** An output of a node. */
@@ -41,14 +42,6 @@ export interface Trace {
   /** Variables that the function assigned, and what. */
   readonly assignments: readonly { readonly variable: Variable; readonly value: Ref }[]
   readonly standIns: StandIns
-}
-
-/** The caller's own line: the first frame that is neither tfjs nor the machinery of tensors and graphs. */
-export function siteOf(error: Error): string {
-  const frames = (error.stack ?? '').split('\n').slice(1)
-  const machinery = /node_modules\/@tensorflow|tfjs-core|node:internal|dist\/(graph|tensor)\/|lib\/(graph|tensor)\//
-  const frame = frames.find((line) => !machinery.test(line)) ?? frames[0] ?? ''
-  return frame.trim().replace(/^at /, '')
 }
 
 /** Symbolic tensors are numbered above all real ones, and never twice. */
@@ -197,7 +190,9 @@ class Tracer {
       oper = this.builder.add(op, flat, attributes).pointer
     } catch (error) {
       const shapes = inputs.map(({ node, output }) => `[${(this.nodes[node] as TraceNode).shapes[output]?.join(', ')}]`)
-      throw new TraceError(`${op} of ${shapes.join(', ')}: ${(error as Error).message}`)
+      // TensorFlow goes on to name its own node, which the caller has never seen.
+      const [reason] = (error as Error).message.split(" for '{{node")
+      throw new TraceError(`${op} of ${shapes.join(', ')}: ${reason}`)
     }
     const dtypes = this.builder.outputTypes(oper).slice(0, Math.max(outputs, 0))
     const handles = dtypes.map((_, index) => ({ oper, index }))

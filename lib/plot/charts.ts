@@ -108,6 +108,7 @@ export function routingNoise(quiet: readonly number[], noisy: readonly number[])
 
 /** A run with a capacity factor, shortened to what the sweep shows. */
 export interface SweepPoint {
+  /** Infinity: no capacity. */
   readonly factor: number
   /** Share of the pairs that were dropped. */
   readonly dropped: number
@@ -118,7 +119,7 @@ export interface SweepPoint {
 
 /** Dropped share, loss and time against the capacity factor: one panel each. */
 export function factorSweep(points: readonly SweepPoint[]): Figure {
-  const x = points.map(({ factor }) => factor)
+  const x = points.map(({ factor }) => (Number.isFinite(factor) ? String(factor) : 'none'))
   const panel = (i: number, name: string, y: readonly number[]): Readonly<Record<string, unknown>> => ({
     type: 'scatter',
     mode: 'lines+markers',
@@ -154,6 +155,7 @@ export function factorSweep(points: readonly SweepPoint[]): Figure {
     ],
     layout: layout('What the capacity factor costs and saves', 'capacity factor', '', {
       height: 480,
+      xaxis: { type: 'category' },
       yaxis: axis('ms per step', 0),
       yaxis2: axis('loss (nats)', 1),
       yaxis3: axis('dropped (%)', 2),

@@ -1,3 +1,4 @@
+import { runInThisContext } from 'node:vm'
 import {
   AdamW,
   type Compiled,
@@ -292,6 +293,12 @@ describe('what cannot be traced is refused: the op, the reason, the line', () =>
   test("the line is the caller's", () => {
     const guilty = (x: Tensor) => tf.mul(x, tf.sum(x).dataSync()[0] as number)
     expect(() => compile(guilty)(x)).toThrow(/at .*guilty.*compile\.test\.ts/)
+  })
+  test('of a nameless script, as a notebook cell is one, the line itself is quoted', () => {
+    const make = runInThisContext('"use strict";\n(tf) => (x) => {\n  const y = tf.add(x, 1)\n  return tf.matMul(y, tf.ones([3, 1]))\n}')
+    expect(() => compile(make(tf))(x)).toThrow(
+      'MatMul of [2, 2], [3, 1]: Dimensions must be equal, but are 2 and 3\n  at `return tf.matMul(y, tf.ones([3, 1]))`',
+    )
   })
 })
 

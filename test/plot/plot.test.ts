@@ -46,7 +46,10 @@ const figures: Record<string, Figure> = {
     [2, 2],
   ]),
   routingNoise: routingNoise([1, 0], [0.75, 0.25]),
-  factorSweep: factorSweep([{ factor: 1, dropped: 0.25, loss: 2, milliseconds: 60 }]),
+  factorSweep: factorSweep([
+    { factor: 1, dropped: 0.25, loss: 2, milliseconds: 60 },
+    { factor: Number.POSITIVE_INFINITY, dropped: 0, loss: 1.9, milliseconds: 70 },
+  ]),
   droppedTokens: droppedTokens({ flat: [0, 0.5] }),
   bars: bars('Time', 'time (ms)', { eager: 3, graph: 1 }),
   attentionHeatmap: attentionHeatmap(
@@ -95,7 +98,7 @@ describe('figures are plain, titled, labelled and legible', () => {
     expect(data('lossCurves', 1)).toMatchObject({ line: { dash: 'dot' } })
     expect(data('expertLoad')).toMatchObject({ name: 'expert 0', y: [75, 50] })
     expect(data('routingNoise', 1)).toMatchObject({ y: [75, 25] })
-    expect(data('factorSweep', 2)).toMatchObject({ y: [25] })
+    expect(data('factorSweep', 2)).toMatchObject({ x: ['1', 'none'], y: [25, 0] })
     expect(data('droppedTokens')).toMatchObject({ x: [0, 1], y: [0, 50] })
     expect(data('attentionHeatmap')).toMatchObject({
       x: ['0: a', '1: ␣'],
