@@ -77,7 +77,7 @@ const expectations = {
   makeMoE_Concise: {
     drawings: 0,
     figures: ['Training, concise', 'sigmoid router', 'SwiGLU experts', 'Xavier start', 'balancing loss'],
-    words: ['8.996545 M parameters', 'ln 65 is 4.174', 'MatMul of [16, 64], [128, 65]', '`return tf.matMul(row, model.head.weight)`'],
+    words: ['8.996545 M parameters', 'ln 65 is 4.174', 'MatMul of [16, 64], [128, 65]', '`return tf.matMul(row, model.head.weight);`'],
   },
 } as const
 

@@ -5,7 +5,8 @@ const machinery = /node_modules\/@tensorflow|tfjs-core|node:internal|dist\/(grap
 
 /**
  * The caller's own line: the first frame that is neither tfjs nor the machinery of tensors and graphs. A notebook's kernel runs each cell as
- * a nameless script whose line numbers are not the cell's, so that the line itself is quoted.
+ * a nameless script whose line numbers are not the cell's, so that the line itself is quoted (without the `exports.` that the kernel puts
+ * before names of other cells).
  * @param error made where the op was called; its stack must not have been read yet for a line to be quoted
  */
 export function siteOf(error: Error): string {
@@ -39,7 +40,10 @@ function lineOf(site: NodeJS.CallSite): string | undefined {
     let line: string | undefined
     if (script !== undefined)
       session.post('Debugger.getScriptSource', { scriptId: script }, (_error, result) => {
-        line = result?.scriptSource.split('\n')[(site.getLineNumber() ?? 0) - 1]?.trim()
+        line = result?.scriptSource
+          .split('\n')
+          [(site.getLineNumber() ?? 0) - 1]?.trim()
+          .replaceAll(/\bexports\./g, '')
       })
     return line
   } finally {
