@@ -75,7 +75,9 @@ export function removeFolderWhole(folder: string): void {
  */
 export function requireNewFolder(folder: string): void {
   if (existsSync(folder) && readdirSync(folder).some((name) => name !== 'lock'))
-    throw new ConfigError(`out: got ${folder}, expected a folder that is new or empty (nothing is overwritten)`)
+    throw new ConfigError(
+      `out: got ${folder}, expected a folder that is new or empty (nothing is overwritten; train --resume goes on with a run)`,
+    )
 }
 
 /**

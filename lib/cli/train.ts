@@ -180,7 +180,11 @@ export async function train(config: Config, options: TrainOptions, saved?: Resum
       throw new TrainingError(`${error.message}; the last good checkpoint is ${good ? relative(process.cwd(), good) : 'none yet'}`)
     }
     // Weights and state are sound unless the disk is what failed.
-    if (!(error instanceof RunError)) save()
+    try {
+      if (!(error instanceof RunError)) save()
+    } catch (second) {
+      progress.line(`what was learned since the last checkpoint could not be saved: ${(second as Error).message}`)
+    }
     throw error
   } finally {
     progress.stop()
