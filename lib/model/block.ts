@@ -4,6 +4,7 @@
  */
 import type { SparseMoE } from '../moe/sparse-moe'
 import type { Context } from '../nn/context'
+import { inHalves } from '../nn/halves'
 import { LayerNorm } from '../nn/layer-norm'
 import { Module } from '../nn/module'
 import { type Tensor, tf } from '../tensor/tf'
@@ -27,7 +28,7 @@ export class Block extends Module {
 
   /** [B, T, C] -> [B, T, C] */
   forward(x: Tensor, ctx: Context): Tensor {
-    const attended = tf.add(x, this.attention.forward(this.ln1.forward(x), ctx))
+    const attended = inHalves(x, ctx, (x, ctx) => tf.add(x, this.attention.forward(this.ln1.forward(x), ctx)))
     return tf.add(attended, this.moe.forward(this.ln2.forward(attended), ctx))
   }
 }
