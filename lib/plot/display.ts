@@ -14,11 +14,30 @@ interface Message {
 
 type Write = (message: Message, update: boolean) => void
 
-/** tslab's own way to the page; undefined outside a kernel. */
-function writer(): Write | undefined {
-  const tslab = (globalThis as { __tslab__?: { require(name: string): { lastWriteDisplayData: Write | null } } }).__tslab__
-  return tslab?.require('tslab/dist/jupyter').lastWriteDisplayData ?? undefined
+/** The part of tslab that talks to Jupyter. */
+interface TslabJupyter {
+  readonly lastWriteDisplayData: Write | null
+  readonly ZmqServer: { readonly prototype: { iopub: { sendTimeout: number }; publishStatus(...args: unknown[]): void } }
 }
+
+/** undefined outside a kernel. */
+const tslab = (globalThis as { __tslab__?: { require(name: string): unknown } }).__tslab__?.require('tslab/dist/jupyter') as
+  | TslabJupyter
+  | undefined
+
+// After 512 messages zeromq lets one wait for the next turn, and throws at whoever sends another before ("Socket is busy writing"): in the
+// middle of a cell that shows something. With this timeout none waits; a publisher never blocks.
+if (tslab) {
+  const { prototype } = tslab.ZmqServer
+  const { publishStatus } = prototype
+  prototype.publishStatus = function (...args) {
+    this.iopub.sendTimeout = 0
+    publishStatus.apply(this, args)
+  }
+}
+
+/** tslab's own way to the page. */
+const writer = (): Write | undefined => tslab?.lastWriteDisplayData ?? undefined
 
 let displays = 0
 
