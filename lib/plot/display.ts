@@ -21,14 +21,14 @@ interface TslabJupyter {
 }
 
 /** undefined outside a kernel. */
-const tslab = (globalThis as { __tslab__?: { require(name: string): unknown } }).__tslab__?.require('tslab/dist/jupyter') as
-  | TslabJupyter
-  | undefined
+const tslab = (): TslabJupyter | undefined =>
+  (globalThis as { __tslab__?: { require(name: string): TslabJupyter } }).__tslab__?.require('tslab/dist/jupyter')
 
-// After 512 messages zeromq lets one wait for the next turn, and throws at whoever sends another before ("Socket is busy writing"): in the
-// middle of a cell that shows something. With this timeout none waits; a publisher never blocks.
-if (tslab) {
-  const { prototype } = tslab.ZmqServer
+/**
+ * After 512 messages zeromq lets one wait for the next turn, and throws at whoever sends another before ("Socket is busy writing"): in the
+ * middle of a cell that shows something. With this timeout none waits; a publisher never blocks.
+ */
+function keepPublishing({ ZmqServer: { prototype } }: TslabJupyter): void {
   const { publishStatus } = prototype
   prototype.publishStatus = function (...args) {
     this.iopub.sendTimeout = 0
@@ -36,8 +36,11 @@ if (tslab) {
   }
 }
 
+const kernel = tslab()
+if (kernel) keepPublishing(kernel)
+
 /** tslab's own way to the page. */
-const writer = (): Write | undefined => tslab?.lastWriteDisplayData ?? undefined
+const writer = (): Write | undefined => tslab()?.lastWriteDisplayData ?? undefined
 
 let displays = 0
 
