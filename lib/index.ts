@@ -38,7 +38,7 @@ export {
   validateSampling,
 } from './model/sampler'
 export { expertCapacity } from './moe/capacity'
-export { type Capacity, collectRows, type DispatchPlan, dispatchRows, planDispatch } from './moe/dispatch'
+export { type Capacity, collectRows, combine, type DispatchPlan, dispatchRows, planDispatch } from './moe/dispatch'
 export { Expert, type ExpertModule } from './moe/expert'
 export { type NoiseMode, NoisyTopkRouter, noisyScores, type RouterModule, type Routing, TopkRouter, topKGating } from './moe/router'
 export { SparseMoE, type SparseMoEOptions } from './moe/sparse-moe'
@@ -117,7 +117,7 @@ export {
   saveCheckpoint,
   sizesOf,
 } from './train/checkpoint'
-export { type EstimateOptions, type ExactLoss, estimateLoss, exactLoss, makeLossSum } from './train/evaluate'
+export { type EstimateOptions, type ExactLoss, estimateLoss, exactLoss, inBranches, makeLossSum } from './train/evaluate'
 export { checkpointIn, loadResumable, newestCheckpoint, type ResumableCheckpoint, RunFolder } from './train/run-folder'
 export { decodeSafetensors, encodeSafetensors } from './train/safetensors'
 export { learningRateAt } from './train/schedule'

@@ -36,7 +36,10 @@ export function givenStreams(noise: Tensor[], masks: Tensor[]): Streams {
   streams.noise.normal = (shape) => tf.reshape(next(noise, size(shape)), [...shape])
   // A mask is decided by 16 random bits a place: the highest keep it, the lowest drop it.
   streams.dropout.bits = (shape) => {
-    const values = next(masks, 2 * size(shape)).dataSync()
+    const given = next(masks, 2 * size(shape))
+    // Behind the experts, the reference has the pairs token by token, [N * K, C]; we have them choice by choice, [K, N, C].
+    const byToken = given.rank === 2 && shape.length === 3
+    const values = (byToken ? tf.transpose(tf.reshape(given, [shape[1], shape[0], -1] as never), [1, 0, 2]) : given).dataSync()
     return tf.tensor(new Int32Array(Int16Array.from(values, (value) => (value > 0 ? 32767 : -32768)).buffer), [...shape], 'int32')
   }
   return streams

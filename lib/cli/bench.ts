@@ -17,6 +17,7 @@ import { nextCharacter } from '../model/sampler'
 import { createStreams } from '../tensor/streams'
 import { type Tensor, tf } from '../tensor/tf'
 import { AdamW } from '../train/adamw'
+import { batchesAtOnce, inBranches } from '../train/evaluate'
 import { makeTrainStep } from '../train/step'
 import { paths, projectRoot } from './setup/paths'
 
@@ -54,10 +55,13 @@ function ourRunner(name: string, { experts, batch }: Size, capacityFactor: numbe
   const optimizer = new AdamW(parameters)
   const fast: typeof compile = eager ? (((fn: unknown) => fn) as typeof compile) : compile
   const step = fast(makeTrainStep((x, y) => model.loss(x, y, { training: true, streams }), parameters, optimizer))
-  const evaluation = fast((x: Tensor, y: Tensor) => tf.tidy(() => model.loss(x, y, { training: false, streams })))
+  const separate = capacityFactor !== undefined
+  const loss = inBranches((x, y) => model.loss(x, y, { training: false, streams }), separate ? batch : 1)
+  const evaluation = fast((x: Tensor, y: Tensor) => tf.tidy(() => loss(x, y)))
   const token = fast((window: Tensor, last: Tensor) => nextCharacter(model, window, last, {}, { training: false, streams }))
   const once = (what: What): number => {
-    const rows = what === 'token' ? 1 : batch
+    const batches = what === 'evaluation' ? batchesAtOnce(separate) : 1
+    const rows = what === 'token' ? 1 : batch * batches
     const [x, y] = [0, 1].map(() => streams.data.integers([rows, 32], 0, 65)) as [Tensor, Tensor]
     x.dataSync()
     y.dataSync()
@@ -67,7 +71,7 @@ function ourRunner(name: string, { experts, batch }: Size, capacityFactor: numbe
     result.dataSync()
     const ms = performance.now() - start
     tf.dispose([x, y, last, result])
-    return ms
+    return ms / batches
   }
   return {
     name,
@@ -89,7 +93,8 @@ function pytorchRunner(model: 'makemoe' | 'optimised', { experts, batch }: Size)
   return {
     name: model === 'makemoe' ? 'makeMoE.py' : 'PyTorch, optimised',
     async time(what, times) {
-      child.stdin.write(`${JSON.stringify({ model, experts, batch, what, times })}\n`)
+      const together = model === 'optimised' ? batchesAtOnce(false) : 1
+      child.stdin.write(`${JSON.stringify({ model, experts, batch, what, times, together })}\n`)
       const { value } = await lines.next()
       if (value === undefined) throw new SetupError('PyTorch ended unexpectedly', 'npm run bench -- --with-pytorch installs it')
       return JSON.parse(value as string) as number[]

@@ -1,27 +1,26 @@
 /**
- * Dispatch: how tokens reach their experts and come back, without padding to a common size and without a loop over tokens.
+ * Dispatch: how tokens reach their experts and come back, without padding and without a loop over tokens.
  *
  * A plan gives every (token, choice) pair a slot; the slots of an expert lie side by side. Rows are gathered into slot order, split by
  * expert (the sizes are known only at run time), and gathered back. The gradient of each gather is the gather the other way round.
- * Indices count from 1; 0 stands for a row of zeros, which is what a dropped pair gets.
+ * Pairs are numbered choice by choice: the first choices of all N tokens, then their second choices, so that pair p is of token p mod N.
  */
 import { customGradient } from '../tensor/custom-gradient'
-import { op } from '../tensor/op'
+import { multiOp, op } from '../tensor/op'
 import { type Tensor, tf } from '../tensor/tf'
 
-/** Where each pair goes. N tokens, K choices, E experts, S slots. All int32. */
+/** Where each pair goes. N tokens, K choices, E experts, S slots, as many as pairs that are served. All int32. */
 export interface DispatchPlan {
-  /** The slot of each pair, counted from 1; 0: dropped. [N * K], token by token. */
+  /** The slot of each pair, counted from 0; S: dropped. [K, N] */
   readonly slotOfPair: Tensor
-  /** The pair in each slot, counted from 1; 0: an empty slot. [S] */
+  /** The pair in each slot. [S] */
   readonly pairOfSlot: Tensor
-  /** The token in each slot, counted from 1; 0: an empty slot. [S] */
+  /** The token in each slot. [S] */
   readonly tokenOfSlot: Tensor
-  /** Slots of each expert. [E] */
-  readonly sizes: Tensor
-  /** Pairs that each expert serves. [E] */
+  /** Pairs that each expert serves, which are its slots. [E] */
   readonly load: Tensor
-  readonly topK: number
+  /** Whether pairs may be dropped. */
+  readonly drops: boolean
 }
 
 /** Which pairs an expert keeps when it has more than it may serve. */
@@ -35,9 +34,6 @@ export interface Capacity {
   readonly policy: 'flat' | 'rank'
 }
 
-/** Slots of an expert are rounded up to a multiple of this: oneDNN prepares a kernel for each new row count, which costs milliseconds. */
-const rowMultiple = 16
-
 /**
  * Assigns slots.
  * @param indices chosen experts, int32 [N, K]
@@ -45,54 +41,47 @@ const rowMultiple = 16
  * @param capacity how many pairs an expert serves at most; undefined: all
  */
 export function planDispatch(indices: Tensor, gates: Tensor, numExperts: number, capacity?: Capacity): DispatchPlan {
-  const [tokens, topK] = indices.shape as [number, number]
-  const pairs = tokens * topK
-  const expertOfPair = tf.reshape(indices, [pairs])
-  const member = tf.oneHot(expertOfPair as never, numExperts, 1, 0, 'int32')
-  // How many pairs come before each pair at its own expert, in the order of service.
-  const order = capacity?.policy === 'rank' ? serviceOrder(gates) : undefined
-  const inOrder = order ? tf.gather(member, order as never) : member
-  const before = tf.cumsum(inOrder, 0, true)
-  const positionInOrder = tf.sum(tf.mul(before, inOrder), 1)
-  const position = order ? tf.gather(positionInOrder, inverse(order) as never) : positionInOrder
-  const demand = tf.sum(member, 0)
+  const [N, K] = indices.shape as [number, number]
+  const pairs = N * K
+  const expertOfPair = tf.concat(tf.unstack(indices, 1))
+  const demand = tf.sum(tf.oneHot(expertOfPair as never, numExperts, 1, 0, 'int32'), 0)
+  const load = capacity ? tf.minimum(demand, tf.scalar(capacity.limit, 'int32')) : tf.cast(demand, 'int32')
 
-  const load = capacity ? tf.minimum(demand, tf.scalar(capacity.limit, 'int32')) : demand
-  const sizes = roundUp(load)
-  const offsets = tf.cumsum(sizes, 0, true)
-  const place = tf.add(tf.add(tf.gather(offsets, expertOfPair as never), position), tf.scalar(1, 'int32'))
-  const slotOfPair = capacity ? tf.mul(place, tf.cast(tf.less(position, tf.scalar(capacity.limit, 'int32')), 'int32')) : place
+  const order = capacity ? serviceOrder(gates, capacity.policy) : tf.range(0, pairs, 1, 'int32')
+  const asked = partition(order, capacity ? tf.gather(expertOfPair, order as never) : expertOfPair, numExperts)
+  const pairOfSlot = tf.concat(capacity ? firstOfEach(asked, load) : asked)
 
-  const most = capacity ? Math.min(pairs, capacity.limit * numExperts) : pairs
-  const room = most + numExperts * (rowMultiple - 1)
-  const pairNumbers = tf.range(1, pairs + 1, 1, 'int32')
-  // Place 0 collects the dropped pairs and is cut off; so is what no expert asked for.
-  const scattered = op('TensorScatterUpdate', [tf.zeros([room + 1], 'int32'), tf.expandDims(slotOfPair, 1), pairNumbers])
-  const pairOfSlot = op('Slice', [scattered, tf.tensor1d([1], 'int32'), tf.reshape(tf.sum(sizes), [1])])
-  const tokenOfSlot = tf.floorDiv(tf.add(pairOfSlot, tf.scalar(topK - 1, 'int32')), tf.scalar(topK, 'int32'))
-  return { slotOfPair, pairOfSlot, tokenOfSlot, sizes, load: tf.cast(load, 'int32'), topK }
+  const slots = tf.cumsum(tf.onesLike(pairOfSlot), 0, true)
+  const unserved = capacity ? op('Fill', [tf.tensor1d([pairs], 'int32'), tf.sum(load)]) : tf.zeros([pairs], 'int32')
+  const slotOfPair = tf.reshape(op('TensorScatterUpdate', [unserved, tf.expandDims(pairOfSlot, 1), slots]), [K, N])
+  const tokenOfSlot = tf.mod(pairOfSlot, tf.scalar(N, 'int32'))
+  return { slotOfPair, pairOfSlot, tokenOfSlot, load, drops: capacity !== undefined }
 }
 
-const roundUp = (counts: Tensor): Tensor => {
-  const multiple = tf.scalar(rowMultiple, 'int32')
-  return tf.mul(tf.floorDiv(tf.add(counts, tf.scalar(rowMultiple - 1, 'int32')), multiple), multiple)
+/** Values by the number beside them: all with 0, all with 1, and so on, each group in the order given. */
+function partition(values: Tensor, numbers: Tensor, groups: number): Tensor[] {
+  return multiOp('DynamicPartition', [values, numbers], groups, { num_partitions: groups })
 }
 
-/** The order in which pairs are served: first choices by falling gate, then second choices, and so on. int32 [N * K] */
-function serviceOrder(gates: Tensor): Tensor {
-  const [tokens, topK] = gates.shape as [number, number]
+/** The first entries of each list, as many as `counts` says. */
+function firstOfEach(lists: readonly Tensor[], counts: Tensor): Tensor[] {
+  const start = tf.tensor1d([0], 'int32')
+  return tf.split(counts, lists.length).map((count, i) => op('Slice', [lists[i] as Tensor, start, count]))
+}
+
+/** The order in which pairs are served. int32 [K * N] */
+function serviceOrder(gates: Tensor, policy: Capacity['policy']): Tensor {
+  const [N, K] = gates.shape as [number, number]
+  if (policy === 'flat') return tf.tensor1d(Int32Array.from({ length: N * K }, (_, i) => (i % K) * N + Math.floor(i / K)))
   // Gates are at most 1, so a step of 2 between the ranks keeps them apart.
-  const ranks = tf.mul(tf.range(0, topK, 1, 'float32'), -2)
-  const priority = tf.reshape(tf.add(gates, ranks), [tokens * topK])
-  return tf.topk(priority, tokens * topK).indices
+  const ranks = tf.mul(tf.range(0, K, 1, 'float32'), -2)
+  return tf.topk(tf.reshape(tf.transpose(tf.add(gates, ranks)), [N * K]), N * K).indices
 }
 
-const inverse = (permutation: Tensor): Tensor => op('InvertPermutation', [permutation])
-
-/** Rows of x by number, counted from 1; number 0 gives a row of zeros. */
-function gatherRows(x: Tensor, numbers: Tensor): Tensor {
-  const width = x.shape[1] as number
-  return tf.gather(tf.concat([tf.zeros([1, width]), x as never], 0), numbers as never)
+/** Rows of y by slot; where pairs may be dropped, the slot behind the last is a row of zeros. */
+function gatherSlots(y: Tensor, slotOfPair: Tensor, drops: boolean): Tensor {
+  const rows = drops ? tf.concat([y, tf.zeros([1, y.shape[1] as number])], 0) : y
+  return tf.gather(rows, slotOfPair as never)
 }
 
 /**
@@ -101,12 +90,11 @@ function gatherRows(x: Tensor, numbers: Tensor): Tensor {
  * @returns float32 [S, C]
  */
 export function dispatchRows(x: Tensor, plan: DispatchPlan): Tensor {
-  const [tokens, width] = x.shape as [number, number]
   return customGradient([x], ([x], save) => {
     save([plan.slotOfPair])
     return {
-      value: gatherRows(x as Tensor, plan.tokenOfSlot),
-      gradient: (dy, [slotOfPair]) => [tf.sum(tf.reshape(gatherRows(dy, slotOfPair as Tensor), [tokens, plan.topK, width]), 1)],
+      value: tf.gather(x as Tensor, plan.tokenOfSlot as never),
+      gradient: (dy, [slotOfPair]) => [tf.addN(tf.unstack(gatherSlots(dy, slotOfPair as Tensor, plan.drops)))],
     }
   })
 }
@@ -114,11 +102,31 @@ export function dispatchRows(x: Tensor, plan: DispatchPlan): Tensor {
 /**
  * Expert outputs back in the order of pairs; a dropped pair gets zeros.
  * @param y float32 [S, C]
- * @returns float32 [N * K, C]
+ * @returns float32 [K, N, C]
  */
 export function collectRows(y: Tensor, plan: DispatchPlan): Tensor {
   return customGradient([y], ([y], save) => {
     save([plan.pairOfSlot])
-    return { value: gatherRows(y as Tensor, plan.slotOfPair), gradient: (dy, [pairOfSlot]) => [gatherRows(dy, pairOfSlot as Tensor)] }
+    return {
+      value: gatherSlots(y as Tensor, plan.slotOfPair, plan.drops),
+      gradient: (dy, [pairOfSlot]) => [tf.gather(tf.reshape(dy, [-1, dy.shape[2] as number]), pairOfSlot as never)],
+    }
+  })
+}
+
+/**
+ * Each token's rows, weighted by its gates and added up.
+ * @param served float32 [K, N, C]
+ * @param weights float32 [N, K]
+ * @returns float32 [N, C]
+ */
+export function combine(served: Tensor, weights: Tensor): Tensor {
+  return customGradient([served, weights], ([served, weights], save) => {
+    const gates = tf.unstack(weights as Tensor, 1).map((gate) => tf.expandDims(gate, 1)) // K of [N, 1]
+    save([served as Tensor, ...gates])
+    return {
+      value: tf.addN(tf.unstack(served as Tensor).map((rows, k) => tf.mul(rows, gates[k] as Tensor))),
+      gradient: (dy, [served, ...gates]) => [tf.mul(dy, tf.stack(gates)), tf.transpose(tf.sum(tf.mul(served as Tensor, dy), -1))],
+    }
   })
 }

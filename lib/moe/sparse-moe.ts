@@ -8,7 +8,7 @@ import { Module } from '../nn/module'
 import { concatRows, splitRows } from '../tensor/rows'
 import { type Tensor, tf } from '../tensor/tf'
 import { expertCapacity } from './capacity'
-import { type Capacity, collectRows, type DispatchPlan, dispatchRows, planDispatch } from './dispatch'
+import { type Capacity, collectRows, combine, type DispatchPlan, dispatchRows, planDispatch } from './dispatch'
 import type { ExpertModule } from './expert'
 import type { RouterModule, Routing } from './router'
 
@@ -51,13 +51,11 @@ export class SparseMoE extends Module {
     const topK = routing.indices.shape[1] as number
     const plan = planDispatch(routing.indices, routing.weights, this.experts.length, this.capacity(tokens, topK, ctx))
 
-    const inputs = splitRows(dispatchRows(rows, plan), plan.sizes)
+    const inputs = splitRows(dispatchRows(rows, plan), plan.load)
     const outputs = this.experts.map((expert, e) => expert.forward(inputs[e] as Tensor))
-    const served = dropout(collectRows(concatRows(outputs, plan.sizes), plan), this.options.dropout ?? 0, ctx)
-
-    const weighted = tf.mul(tf.reshape(served, [tokens, topK, width]), tf.expandDims(routing.weights, -1))
+    const served = dropout(collectRows(concatRows(outputs, plan.load), plan), this.options.dropout ?? 0, ctx)
     ctx.observer?.(this.record(routing, plan))
-    return tf.reshape(tf.sum(weighted, 1), x.shape)
+    return tf.reshape(combine(served, routing.weights), x.shape)
   }
 
   private capacity(tokens: number, topK: number, ctx: Context): Capacity | undefined {

@@ -48,6 +48,25 @@ export async function estimateLoss(
   return means
 }
 
+/** Parts of a batch that are computed at the same time. */
+const branches = 2
+
+/**
+ * The same mean loss, in two branches that have nothing to wait for in each other: a graph keeps two cores busy with them, where one
+ * forward pass alone has stretches with nothing to share out.
+ * @param unit sequences that stay in one branch: a whole batch if its tokens depend on each other, as they do where capacity counts
+ */
+export function inBranches(loss: Loss, unit: number): Loss {
+  return (x, y) => {
+    if (((x.shape[0] as number) / unit) % branches !== 0) return loss(x, y)
+    const targets = tf.split(y, branches)
+    return tf.mean(tf.stack(tf.split(x, branches).map((part, i) => loss(part, targets[i] as Tensor))))
+  }
+}
+
+/** How many batches an evaluation best takes at once; those of a branch become one, if that makes no difference to the loss. */
+export const batchesAtOnce = (separate: boolean): number => branches * (separate ? 1 : 4)
+
 /** The sum of the cross-entropies of all characters of a batch, in nats; a scalar. To be compiled, or not. */
 export function makeLossSum(model: SparseMoELanguageModel, ctx: Context): Loss {
   return (x, y) =>

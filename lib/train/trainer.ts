@@ -8,7 +8,7 @@ import { type StreamName, type Streams, streamNames } from '../tensor/streams'
 import { type Tensor, tf, type Variable } from '../tensor/tf'
 import type { Dataset } from '../text/dataset'
 import { AdamW } from './adamw'
-import { estimateLoss } from './evaluate'
+import { batchesAtOnce, estimateLoss, inBranches } from './evaluate'
 import { learningRateAt } from './schedule'
 import { type Loss, makeReportingStep, type ReportingStep, type StepReport, type Trainable } from './step'
 
@@ -63,9 +63,6 @@ export interface TrainerOptions {
   readonly reportInterval?: number
 }
 
-/** Batches of an evaluation that are computed at once, where no capacity ties a token to its batch: fewer, larger products. */
-const evaluatedTogether = 4
-
 /** Trains a model on a dataset; can be told to stop, and to go on. */
 export class Trainer {
   readonly optimizer: AdamW
@@ -92,8 +89,12 @@ export class Trainer {
       { learningRate, weightDecay },
     )
     this.trainStep = compile(makeReportingStep(model, this.optimizer, streams))
+    const loss = inBranches(
+      (x, y) => model.loss(x, y, { training: false, streams }),
+      config.capacityFactor === undefined ? 1 : config.batchSize,
+    )
     this.evalLoss = compile(function evaluation(x: Tensor, y: Tensor) {
-      return tf.tidy(() => model.loss(x, y, { training: false, streams }))
+      return tf.tidy(() => loss(x, y))
     })
   }
 
@@ -108,7 +109,7 @@ export class Trainer {
    */
   async evaluate(): Promise<{ train: number; val: number } | undefined> {
     const { batchSize, evalIters, capacityFactor } = this.config
-    const together = capacityFactor === undefined ? evaluatedTogether : 1
+    const together = batchesAtOnce(capacityFactor !== undefined)
     const before = this.streamCounters()
     const options = { batchSize, iterations: evalIters, together, stream: this.streams.evaluation, signal: this.options.signal }
     const result = await estimateLoss(this.evalLoss, this.dataset, options)

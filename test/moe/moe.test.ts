@@ -3,6 +3,7 @@ import {
   ConfigError,
   type Context,
   collectRows,
+  combine,
   createStreams,
   dispatchRows,
   Expert,
@@ -101,25 +102,32 @@ describe('dispatch', () => {
     [0.9, 0.1],
     [0.8, 0.2],
   ])
-  const keptPairs = (capacity?: Capacity): number[] =>
-    Array.from(planDispatch(indices, weights, 3, capacity).slotOfPair.dataSync()).flatMap((slot, pair) => (slot > 0 ? [pair] : []))
+  /** Token by token: which pairs are served. */
+  const keptPairs = (capacity?: Capacity): number[] => {
+    const { slotOfPair, load } = planDispatch(indices, weights, 3, capacity)
+    const served = tf.sum(load).dataSync()[0] as number
+    return tf
+      .unstack(slotOfPair, 1)
+      .flatMap((slots) => Array.from(slots.dataSync()))
+      .flatMap((slot, pair) => (slot < served ? [pair] : []))
+  }
 
   test('each pair has a slot of its own, beside those of its expert', () => {
     const plan = planDispatch(indices, weights, 3)
-    expect(plan.load.arraySync()).toEqual([3, 4, 1])
-    const sizes = plan.sizes.arraySync() as number[]
+    const load = plan.load.arraySync() as number[]
+    expect(load).toEqual([3, 4, 1])
     const slots = Array.from(plan.slotOfPair.dataSync())
-    expect(new Set(slots).size).toBe(8)
-    const expertOfSlot = sizes.flatMap((size, e) => new Array<number>(size).fill(e))
-    expect(slots.map((slot) => expertOfSlot[slot - 1])).toEqual(Array.from(indices.dataSync()))
+    expect(slots.toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+    const expertOfSlot = load.flatMap((size, e) => new Array<number>(size).fill(e))
+    expect(slots.map((slot) => expertOfSlot[slot])).toEqual(tf.unstack(indices, 1).flatMap((experts) => Array.from(experts.dataSync())))
     const pairOfSlot = Array.from(plan.pairOfSlot.dataSync())
-    expect(slots.map((slot) => pairOfSlot[slot - 1])).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+    expect(slots.map((slot) => pairOfSlot[slot])).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
   })
   test('rows go out and come back', () => {
     const plan = planDispatch(indices, weights, 3)
     const x = random(4, 2)
     const back = collectRows(dispatchRows(x, plan), plan)
-    expectClose(back, tf.gather(x, tf.tensor1d([0, 0, 1, 1, 2, 2, 3, 3], 'int32')), 1e-12)
+    expectClose(back, tf.stack([x, x]), 1e-12)
   })
   test('gradients of both ways', () => {
     for (const capacity of [undefined, { limit: 2, policy: 'flat' } as const]) {
@@ -127,6 +135,13 @@ describe('dispatch', () => {
       expectGradient((x) => dispatchRows(x, plan), random(4, 2))
       expectGradient((y) => collectRows(y, plan), random(plan.pairOfSlot.shape[0] as number, 2))
     }
+  })
+  test('combine: the rows of a token, weighted and added up; with gradients', () => {
+    const served = random(2, 4, 3)
+    const byToken = tf.transpose(served, [1, 0, 2]) // [N, K, C]
+    expectClose(combine(served, weights), tf.sum(tf.mul(byToken, tf.expandDims(weights, -1)), 1), 1e-6)
+    expectGradient((served) => combine(served, weights), served)
+    expectGradient((weights) => combine(served, weights), weights)
   })
   test('flat order keeps the first pairs of an expert, as the original', () => {
     // Expert 1 is wanted by the pairs 1, 2, 4, 6; expert 0 by 0, 3, 7.

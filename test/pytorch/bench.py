@@ -1,4 +1,5 @@
-"""Times PyTorch for `npm run bench`. Reads one request a line, {"model", "experts", "batch", "what", "times"}, and answers with milliseconds.
+"""Times PyTorch for `npm run bench`. Reads one request a line, {"model", "experts", "batch", "what", "times", "together"}, and answers with milliseconds.
+An evaluation takes "together" batches as one, and tells the time of one.
 
 model: makemoe (capacity factor 1, as makeMoE.py) or optimised (dropless); what: step, evaluation, token.
 """
@@ -24,8 +25,9 @@ def build(model, experts):
     return built[model, experts]
 
 
-def once(net, optimizer, what, batch):
-    x = torch.randint(65, (batch, 33))
+def once(net, optimizer, what, batch, together):
+    count = together if what == "evaluation" else 1
+    x = torch.randint(65, (batch * count, 33))
     start = time.perf_counter()
     if what == "step":
         loss = net(x[:, :-1], x[:, 1:])[1]
@@ -40,7 +42,7 @@ def once(net, optimizer, what, batch):
         with torch.no_grad():
             logits = net(x[:1, :32])[0][:, -1]
             torch.multinomial(torch.softmax(logits, -1), 1).item()
-    return 1000 * (time.perf_counter() - start)
+    return 1000 * (time.perf_counter() - start) / count
 
 
 torch.set_num_threads(int(sys.argv[1]))
@@ -49,5 +51,5 @@ for line in sys.stdin:
     net, optimizer = build(request["model"], request["experts"])
     # makeMoE.py stays in training mode while it generates.
     net.train(request["what"] == "step" or (request["what"] == "token" and request["model"] == "makemoe"))
-    times = [once(net, optimizer, request["what"], request["batch"]) for _ in range(request["times"])]
+    times = [once(net, optimizer, request["what"], request["batch"], request["together"]) for _ in range(request["times"])]
     print(json.dumps(times), flush=True)
