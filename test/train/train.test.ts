@@ -18,7 +18,9 @@ import {
   generate,
   gradientsOf,
   importStateDict,
+  inBranches,
   JsonLinesTracker,
+  type Loss,
   learningRateAt,
   loadCheckpoint,
   loadResumable,
@@ -255,6 +257,16 @@ describe('evaluation', () => {
     expect(await estimateLoss(counting, dataset, together)).toEqual({ train: 1, val: 1 })
     expect(rows).toEqual([6, 6, 6, 6])
     expect(await estimateLoss(loss, dataset, { ...together, signal: AbortSignal.abort() })).toBeUndefined()
+  })
+  test('inBranches: the same mean, in two parts that keep their units whole', () => {
+    const sizes: number[] = []
+    const meanOf: Loss = (x, y) => {
+      sizes.push(x.shape[0] as number)
+      return tf.mean(tf.cast(tf.add(x, y), 'float32'))
+    }
+    const [x, y] = [0, 100].map((low) => tf.range(low, low + 24, 1, 'int32').reshape([6, 4])) as [Tensor, Tensor]
+    for (const unit of [1, 3, 2, 6]) expect(inBranches(meanOf, unit)(x, y).dataSync()[0]).toBe(123)
+    expect(sizes).toEqual([3, 3, 3, 3, 6, 6])
   })
 })
 
