@@ -160,8 +160,9 @@ class Tracer {
       }
     }
     const { node, output: from } = inputs[0] ?? { node: 0, output: 0 }
-    const whole = op === 'SplitV' ? ((this.nodes[node] as TraceNode).shapes[from]?.[0] as number) : 0
-    for (let attempt = 0; attempt < 200 && op === 'SplitV'; attempt++) {
+    const divides = op === 'SplitV' || op === 'DynamicPartition'
+    const whole = divides ? ((this.nodes[node] as TraceNode).shapes[from]?.[0] as number) : 0
+    for (let attempt = 0; attempt < 200 && divides; attempt++) {
       // The pieces must add up to the whole.
       const pieces = composition(whole, outputs, this.random)
       if (!pieces?.every(isGood) || new Set(pieces.map((size, i) => pair(i, size))).size < outputs) continue

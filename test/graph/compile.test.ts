@@ -189,6 +189,20 @@ describe('models nobody thought of', () => {
     expectClose(graph, eager, 1e-5)
     expect(eager.at(-1)).not.toBe(eager[0])
   })
+  test.each([undefined, 1])('a router that does not look at its input (capacity factor %s)', (capacityFactor) => {
+    class RoundRobin extends Module implements RouterModule {
+      forward(x: Tensor) {
+        const [N] = x.shape as [number]
+        const numbers = Int32Array.from({ length: 2 * N }, (_, i) => ((i >> 1) + (i % 3)) % 4)
+        const indices = tf.tensor2d(numbers, [N, 2], 'int32')
+        const weights = tf.fill([N, 2], 0.5)
+        const gates = tf.sum(tf.mul(tf.oneHot(indices as never, 4, 1, 0, 'float32'), 0.5), 1)
+        return { gates, indices, logits: gates, weights }
+      }
+    }
+    const [eager, graph] = [false, true].map((fast) => run(fast, { ...base, capacityFactor }, { router: () => new RoundRobin() }))
+    expectClose(graph as number[], eager as number[], 1e-5)
+  })
   test("tfjs's own optimizer, in the function", () => {
     const train = (fast: boolean) => {
       const w = tf.variable(tf.tensor2d([[1], [2]]))
