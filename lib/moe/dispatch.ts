@@ -45,7 +45,7 @@ export function planDispatch(indices: Tensor, gates: Tensor, numExperts: number,
   const pairs = N * K
   const expertOfPair = tf.concat(tf.unstack(indices, 1))
   const demand = tf.sum(tf.oneHot(expertOfPair as never, numExperts, 1, 0, 'int32'), 0)
-  const load = capacity ? tf.minimum(demand, tf.scalar(capacity.limit, 'int32')) : tf.cast(demand, 'int32')
+  const load = capacity ? tf.minimum(demand, tf.scalar(capacity.limit, 'int32')) : demand
 
   const order = capacity ? serviceOrder(gates, capacity.policy) : tf.range(0, pairs, 1, 'int32')
   const asked = partition(order, capacity ? tf.gather(expertOfPair, order as never) : expertOfPair, numExperts)
