@@ -1,8 +1,8 @@
 /**
- * The errors that a person can cause. Each says what was got and what was expected; the commands print them as one line and exit with 2.
+ * Errors that a user can cause. Each says what was got and what was expected; the commands print it as one line and exit with status 2.
  */
 
-/** Base class: everything that is the input's fault rather than the program's. */
+/** Base class: the input is wrong, not the program. */
 export class MakemoeError extends Error {
   override name = 'MakemoeError'
 }
@@ -22,6 +22,11 @@ export class ShapeError extends MakemoeError {
   override name = 'ShapeError'
 }
 
+/** A tensor that cannot be used: it was disposed of or never made, or its values do not fit its shape and type. */
+export class TensorError extends MakemoeError {
+  override name = 'TensorError'
+}
+
 /** A checkpoint that is damaged, foreign, or of another model. */
 export class CheckpointError extends MakemoeError {
   override name = 'CheckpointError'
@@ -32,7 +37,7 @@ export class TraceError extends MakemoeError {
   override name = 'TraceError'
 }
 
-/** A run that cannot go on: its loss is not finite. */
+/** A run that cannot continue: its loss is not finite. */
 export class TrainingError extends MakemoeError {
   override name = 'TrainingError'
 }
@@ -42,7 +47,7 @@ export class RunError extends MakemoeError {
   override name = 'RunError'
 }
 
-/** A set-up step that failed, and what to do about it. */
+/** A setup step that failed, and what to do about it. */
 export class SetupError extends MakemoeError {
   override name = 'SetupError'
   constructor(

@@ -1,7 +1,10 @@
-/** Files that are there whole or not at all, folders likewise, and a lock that ends with its process. */
+/** Atomic writes of files and folders, and a lock that ends with its process. */
+
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { messageOf } from './checked'
 import { ConfigError, RunError } from './errors'
+import { libc } from './libc'
 
 /** Waits until what was written, or a folder's list of names, is on the disk. */
 function sync(path: string): void {
@@ -25,7 +28,7 @@ function writeSynced(file: string, data: string | Uint8Array): void {
 }
 
 /** Runs `write` on a partial path and renames it; after a failure nothing is left of it. */
-function whole(path: string, write: (partial: string) => void): void {
+function atomically(path: string, write: (partial: string) => void): void {
   const partial = `${path}.partial`
   try {
     mkdirSync(dirname(path), { recursive: true })
@@ -37,32 +40,32 @@ function whole(path: string, write: (partial: string) => void): void {
     try {
       rmSync(partial, { recursive: true, force: true })
     } catch {} // what made the writing fail may do the same here; the first reason is told
-    throw new RunError(`cannot write ${path}: ${(error as Error).message} (what was there before is untouched)`)
+    throw new RunError(`cannot write ${path}: ${messageOf(error)} (what was there before is untouched)`)
   }
 }
 
 /**
- * Writes a file whole or not at all: to a temporary file beside it, synced, renamed.
+ * Writes a file atomically: to a temporary file beside it, synced, renamed.
  * @throws RunError if that fails: a full disk, a folder that cannot be written to
  */
-export function writeFileWhole(file: string, data: string | Uint8Array): void {
-  whole(file, (partial) => writeSynced(partial, data))
+export function writeFileAtomic(file: string, data: string | Uint8Array): void {
+  atomically(file, (partial) => writeSynced(partial, data))
 }
 
 /**
- * Writes a new folder with its files, whole or not at all.
+ * Writes a new folder with its files atomically.
  * @throws RunError if that fails
  */
-export function writeFolderWhole(folder: string, files: Readonly<Record<string, string | Uint8Array>>): void {
-  whole(folder, (partial) => {
+export function writeFolderAtomic(folder: string, files: Readonly<Record<string, string | Uint8Array>>): void {
+  atomically(folder, (partial) => {
     mkdirSync(partial)
     for (const [name, data] of Object.entries(files)) writeSynced(join(partial, name), data)
     sync(partial)
   })
 }
 
-/** Removes a folder so that a process that ends half-way leaves no half of it under its name. */
-export function removeFolderWhole(folder: string): void {
+/** Removes a folder atomically: a process that ends half-way leaves no half of it under its name. */
+export function removeFolder(folder: string): void {
   const partial = `${folder}.partial`
   rmSync(partial, { recursive: true, force: true })
   renameSync(folder, partial)
@@ -76,7 +79,7 @@ export function removeFolderWhole(folder: string): void {
 export function requireNewFolder(folder: string): void {
   if (existsSync(folder) && readdirSync(folder).some((name) => name !== 'lock'))
     throw new ConfigError(
-      `out: got ${folder}, expected a folder that is new or empty (nothing is overwritten; train --resume goes on with a run)`,
+      `out: got ${folder}, expected a folder that is new or empty (nothing is overwritten; train --resume resumes a run)`,
     )
 }
 
@@ -85,13 +88,10 @@ export function requireNewFolder(folder: string): void {
  * @returns a function that gives it back, or undefined if another process has it
  */
 export function lockFile(file: string): (() => void) | undefined {
-  const koffi = require('koffi') as typeof import('koffi')
-  const libc = koffi.load(process.platform === 'darwin' ? '/usr/lib/libSystem.B.dylib' : 'libc.so.6')
-  const flock = libc.func('flock', 'int', ['int', 'int'])
   const exclusive = 2
   const withoutWaiting = 4
   const descriptor = openSync(file, 'w')
-  if ((flock(descriptor, exclusive | withoutWaiting) as number) === 0) return () => closeSync(descriptor)
+  if (libc().flock(descriptor, exclusive | withoutWaiting) === 0) return () => closeSync(descriptor)
   closeSync(descriptor)
   return undefined
 }

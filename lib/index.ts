@@ -1,133 +1,86 @@
-/** Every public name of makeMoE. */
-export {
-  type Config,
-  type ConfigField,
-  configFields,
-  type ModelConfig,
-  type PresetName,
-  preset,
-  presets,
-  type TrainConfig,
-  validateConfig,
-} from './config'
-export {
-  CheckpointError,
-  ConfigError,
-  MakemoeError,
-  RunError,
-  SetupError,
-  ShapeError,
-  TextError,
-  TraceError,
-  TrainingError,
-} from './errors'
-export { lockFile, writeFileWhole, writeFolderWhole } from './files'
-export { type Compiled, type CompileOptions, compile } from './graph/compile'
-export { defaultThreads, type Threads } from './graph/runtime'
-export { type AttentionOptions, type AttentionScale, causalMask, MultiHeadAttention } from './model/attention'
-export { Block } from './model/block'
-export { kaimingInit, type ModelInit, scaledInit } from './model/initialisation'
-export { type LanguageModelConfig, type ModelComponents, SparseMoELanguageModel } from './model/language-model'
-export {
-  filterLogits,
-  type GenerateOptions,
-  generate,
-  type NextCharacter,
-  nextCharacter,
-  type SamplingOptions,
-  validateSampling,
-} from './model/sampler'
-export { expertCapacity } from './moe/capacity'
-export { type Capacity, collectRows, combine, type DispatchPlan, dispatchRows, planDispatch } from './moe/dispatch'
-export { Expert, type ExpertModule } from './moe/expert'
-export { type NoiseMode, NoisyTopkRouter, noisyScores, type RouterModule, type Routing, TopkRouter, topKGating } from './moe/router'
-export { SparseMoE, type SparseMoEOptions } from './moe/sparse-moe'
-export type { Context, RoutingRecord } from './nn/context'
-export { applyMask, dropout, dropoutMask } from './nn/dropout'
-export { Embedding } from './nn/embedding'
-export { inHalves } from './nn/halves'
-export { type Initializer, kaimingNormal, lecunNormal, normalInit, uniformBias, xavierNormal, zeros } from './nn/init'
-export { LayerNorm, layerNorm } from './nn/layer-norm'
-export { Linear, type LinearOptions } from './nn/linear'
-export { crossEntropy, crossEntropyRows } from './nn/loss'
-export {
-  assignParameter,
-  Module,
-  type NamedParameter,
-  parameter,
-  type StateDict,
-  type StateTensor,
-  takeState,
-  transposed,
-} from './nn/module'
-export {
-  bars,
-  characterFrequencies,
-  droppedTokens,
-  expertLoad,
-  factorSweep,
-  type LossCurve,
-  lossCurves,
-  routingNoise,
-  type SweepPoint,
-  smoothed,
-} from './plot/charts'
-export { Display, interruptSignal, show, showDrawing } from './plot/display'
-export {
-  type ArchitectureSizes,
-  architectureDrawing,
-  attentionDrawing,
-  capacityDrawing,
-  noisyTopKDrawing,
-  sparseMoEDrawing,
-  topKDrawing,
-} from './plot/drawings'
-export { colour, type Figure, layout, pale, palette, visible } from './plot/figure'
-export { figurePage } from './plot/html'
-export { attentionHeatmap, capacityGrid, characterExpertMap, gatesHeatmap, parameterMap, textByExpert } from './plot/maps'
-export { publishedCurves } from './plot/published'
-export { describeProgress, type TrainingView, trainingView } from './plot/training-view'
-export { customGradient, type WithGradient } from './tensor/custom-gradient'
-export { type AttributeValue, composite, multiOp, op, type RunOp } from './tensor/op'
-export { concatRows, splitRows } from './tensor/rows'
-export { createStreams, RandomStream, type StreamName, type Streams, streamNames } from './tensor/streams'
-export { type Tensor, tf, type Variable } from './tensor/tf'
+/** What a reader, a notebook or a person's own file needs of makeMoE. What only lib's tests need besides is in internals.ts. */
+
+// Config, errors, text
+export { type Config, type ModelConfig, preset, presets, type TrainConfig, validateConfig } from './config'
+export * from './errors'
 export { CharTokenizer } from './text/char-tokenizer'
-export { type Corpus, downloadTinyShakespeare, loadCorpus, readTextFile, tinyShakespeareSha256 } from './text/corpus'
-export { type Batch, Dataset, type Split } from './text/dataset'
-export {
-  MlflowSync,
-  MlflowTracker,
-  type MlflowTrackerOptions,
-  type OpenTrackerOptions,
-  openTracker,
-  type RunDescription,
-  readRunDescription,
-  writeRunDescription,
-} from './track/mlflow'
-export { MlflowClient, MlflowError, type MlflowServer, mlflowServer } from './track/mlflow-client'
-export { JsonLinesTracker, type Metrics, noTracker, type RunStatus, type Tracker } from './track/tracker'
-export { AdamW, type AdamWOptions, type Optimizer } from './train/adamw'
-export {
-  type Checkpoint,
-  importStateDict,
-  loadCheckpoint,
-  loadStateDict,
-  type StateDictSizes,
-  saveCheckpoint,
-  sizesOf,
-} from './train/checkpoint'
-export { type EstimateOptions, type ExactLoss, estimateLoss, exactLoss, inBranches, makeLossSum } from './train/evaluate'
-export { checkpointIn, loadResumable, newestCheckpoint, type ResumableCheckpoint, RunFolder } from './train/run-folder'
-export { decodeSafetensors, encodeSafetensors } from './train/safetensors'
-export { learningRateAt } from './train/schedule'
-export {
-  gradientsOf,
-  type Loss,
-  makeReportingStep,
-  makeTrainStep,
-  type ReportingStep,
-  type StepReport,
-  type Trainable,
-} from './train/step'
-export { type Compile, type Metric, type Progress, Trainer, type TrainerOptions, type TrainingState } from './train/trainer'
+export { loadCorpus } from './text/corpus'
+export { Dataset } from './text/dataset'
+
+// Tensors, random streams, graphs
+export { compile, type Compiled } from './graph/compile'
+export { customGradient } from './tensor/custom-gradient'
+export { op } from './tensor/op'
+export { concatRows, splitRows } from './tensor/rows'
+export { createStreams, RandomStream, type Streams } from './tensor/streams'
+export { type Tensor, tf, type Variable } from './tensor/tf'
+export { updateInPlace } from './tensor/update-in-place'
+
+// Layers
+export type { Context, RoutingRecord } from './nn/context'
+export { dropout } from './nn/dropout'
+export { Embedding } from './nn/embedding'
+export { type Initializer, kaimingNormal, lecunNormal, normalInit, xavierNormal, zeros } from './nn/initializers'
+export { LayerNorm } from './nn/layer-norm'
+export { Linear } from './nn/linear'
+export { crossEntropy } from './nn/loss'
+export { buffer, Module, type NamedParameter, parameter, type StateDict } from './nn/module'
+
+// Mixture of experts
+export { switchLoss } from './moe/balance/switch'
+export { expertCapacity } from './moe/capacity'
+export type { BalancingLoss, BalancingState, DropPolicy, ExpertModule, Make, MixtureConfig, RouterModule, Routing } from './moe/contracts'
+export { type Capacity, combine } from './moe/dispatch'
+export { Expert } from './moe/expert/relu'
+export { SwigluExpert } from './moe/expert/swiglu'
+export { balances, dropPolicies, experts, routers } from './moe/parts'
+export { NoisyTopkRouter } from './moe/router/noisy-topk'
+export { SigmoidRouter } from './moe/router/sigmoid'
+export { topKGating } from './moe/router/top-k-gating'
+export { TopkRouter } from './moe/router/topk'
+export { SparseMoE, type SparseMoEOptions } from './moe/sparse-moe'
+
+// The language model
+export { causalMask, loadHeads, MultiHeadAttention, saveHeads } from './model/attention'
+export { type AttentionModule, Block, type MixtureModule } from './model/block'
+export { kaimingInit, type ModelInit, scaledInit } from './model/initialization'
+export { type LanguageModelConfig, type ModelParts, SparseMoELanguageModel } from './model/language-model'
+export { generate, type GenerateOptions, type SamplingOptions } from './model/sampler'
+
+// Training, runs, checkpoints
+export type { Metrics, Tracker } from './track/tracker'
+export { trackers } from './track/trackers'
+export { loadCheckpoint, loadWeights, saveCheckpoint } from './train/checkpoint'
+export { estimateLoss, exactLoss } from './train/evaluate'
+export { importStateDict } from './train/import'
+export type { Metric } from './train/metrics'
+export { optimizers } from './train/optimizers'
+export { AdamW } from './train/optimizers/adamw'
+export { Lion } from './train/optimizers/lion'
+export { type MakeOptimizer, Optimizer } from './train/optimizers/optimizer'
+export type { Progress } from './train/pace'
+export type { Parts } from './train/parts'
+export { resumeRun, Run, startRun } from './train/run'
+export { loadStateDict, stateDictOf } from './train/state-dict'
+export { gradientsOf, type Loss } from './train/step'
+export { Trainer, type TrainerOptions } from './train/trainer'
+
+// The laboratory
+export { knockOut } from './lab/knock-out'
+export { inspectionPage } from './lab/inspection-page'
+export { type LayerObservation, observe } from './lab/observe'
+export { compare, type CompareOptions, type Measurement } from './lab/compare'
+export { comparisonTable, summarize } from './lab/summary'
+export { comparisons, type Variant, type Variants } from './lab/variants'
+
+// Pictures
+export { modelPage } from './plot/model-page'
+export * from './plot/charts'
+export { comparisonCurves, comparisonView, variantCurves } from './plot/comparison'
+export { Display, show, showDrawing } from './plot/display'
+export * from './plot/drawings'
+export type { Figure } from './plot/figure'
+export { interruptSignal } from './plot/interrupt'
+export * from './plot/maps'
+export { publishedCurves } from './plot/published'
+export { trainingView } from './plot/training-view'

@@ -1,11 +1,20 @@
-import { ConfigError, configFields, preset, presets, validateConfig } from 'makemoe'
+import { ConfigError, preset, presets, validateConfig } from 'makemoe'
+import { configFields, upgradeConfig } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
 
 describe('presets', () => {
-  test('differ in the slips and the schedule alone', () => {
+  test('differ in the quirks and the schedule alone', () => {
     const { makemoe, default: ours } = presets
     const different = Object.keys(ours).filter((key) => ours[key as keyof typeof ours] !== makemoe[key as keyof typeof makemoe])
-    expect(different.sort()).toEqual(['attentionScale', 'capacityRule', 'initialisation', 'noiseMode', 'schedule'])
+    expect(different.sort()).toEqual([
+      'attentionScale',
+      'capacityMode',
+      'dropPolicy',
+      'initialization',
+      'minCapacity',
+      'noiseMode',
+      'schedule',
+    ])
   })
   test('an unknown one is refused by name', () => {
     expect(() => preset('gpt')).toThrow(/preset: got gpt, expected one of default, makemoe/)
@@ -25,12 +34,26 @@ describe('validateConfig', () => {
     [{ capacityFactor: -1 }, /capacityFactor: got -1/],
     [{ attentionScale: 'none' }, /attentionScale: got none/],
     [{ headSize: 4 }, /unknown config field: headSize/],
+    [{ router: 'topkk' }, /router: got topkk/],
+    [{ balance: 'swtch:0.1' }, /balance: got swtch, .*did you mean switch\?/],
+    [{ expertWidth: 0 }, /expertWidth: got 0/],
     [{ seed: 2 ** 40 }, /seed: got 1099511627776/],
   ])('refuses %j', (change, message) => {
     expect(() => validateConfig({ ...presets.default, ...change })).toThrow(ConfigError)
     expect(() => validateConfig({ ...presets.default, ...change })).toThrow(message)
   })
   test('refuses what is no object', () => expect(() => validateConfig(null)).toThrow(ConfigError))
+})
+
+test('a config that was written before parts had names is upgraded', () => {
+  for (const [name, capacityRule, initialisation] of [
+    ['default', 'training', 'scaled'],
+    ['makemoe', 'makemoe', 'kaiming'],
+  ] as const) {
+    const { router, expert, sharedExperts, balance, capacityMode, minCapacity, dropPolicy, initialization, ...old } = presets[name]
+    expect(validateConfig(upgradeConfig({ ...old, capacityRule, initialisation }))).toEqual(presets[name])
+  }
+  expect(upgradeConfig(presets.default)).toBe(presets.default)
 })
 
 test('configFields tells every field with a description', () => {

@@ -1,7 +1,8 @@
 /** What the tests share: fixtures, given randomness, comparison, finite differences. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createStreams, decodeSafetensors, type StateDict, type Streams, type Tensor, tf } from 'makemoe'
+import { createStreams, type StateDict, type Streams, type Tensor, tf } from 'makemoe'
+import { decodeSafetensors } from 'makemoe/internals'
 import { expect } from 'vitest'
 
 /** A fixture that test/pytorch/goldens.py made. */

@@ -7,7 +7,7 @@ export default defineConfig({
     setupFiles: ['./test/between-tests.ts'],
     pool: 'forks', // native addons and worker threads do not get along
     poolOptions: { forks: { maxForks: 2 } },
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
   },
 })

@@ -1,7 +1,7 @@
-// The one piece of plain JavaScript: what must run before anything is installed or compiled.
-// It checks Node and the system, installs the npm packages (no install scripts), compiles lib, and then
-// hands over to the TypeScript commands in lib/cli. Every `npm run` script of the project enters here.
-import { spawnSync } from 'node:child_process'
+// Plain JavaScript, because it runs before anything is installed or compiled: it checks Node and the system, installs the npm packages
+// (no install scripts), compiles lib, and hands over to the commands in lib/cli. Every `npm run` script of the project enters here, with
+// `exec`, so that a signal to npm reaches the command and not a shell.
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -16,18 +16,29 @@ function fail(problem, remedy) {
   process.exit(2)
 }
 
-/** Runs a program in the project folder; its output is shown only if it fails. */
-function runQuietly(program, args, remedy) {
-  const result = spawnSync(program, args, {
+/**
+ * Runs a program in the project folder; its output is shown only if it fails. Meanwhile a terminal shows the seconds; elsewhere a line says
+ * that it runs if it takes longer than an update.
+ */
+async function runQuietly(name, program, args, remedy) {
+  const start = Date.now()
+  const seconds = () => Math.round((Date.now() - start) / 1000)
+  const terminal = process.stderr.isTTY
+  const show = terminal ? () => process.stderr.write(`\r${name} ${seconds()} s`) : () => console.error(`${name} ...`)
+  const showing = terminal ? setInterval(show, 1000) : setTimeout(show, 3000)
+  const child = spawn(program, args, {
     cwd: root,
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, npm_config_loglevel: 'error' },
   })
-  if (result.error || result.status !== 0) {
-    console.error(`${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-20).join('\n'))
-    fail(`${program} ${args.join(' ')} failed${result.error ? `: ${result.error.message}` : ''}`, remedy)
-  }
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
+  const status = await new Promise((resolve) => child.on('error', (error) => resolve(error.message)).on('close', resolve))
+  clearTimeout(showing)
+  if (terminal && seconds() > 0) process.stderr.write('\r\x1b[K')
+  if (status === 0) return
+  console.error(output.trim().split('\n').slice(-20).join('\n'))
+  fail(`${program} ${args.join(' ')} failed: ${status}`, remedy)
 }
 
 const major = Number(process.versions.node.split('.')[0])
@@ -40,11 +51,17 @@ const lock = createHash('sha256')
   .digest('hex')
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   const start = Date.now()
-  runQuietly('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], 'check the network and the npm registry, then run this again')
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund']
+  await runQuietly('npm packages: installing', 'npm', args, 'check the network and the npm registry, then run this again')
   writeFileSync(stamp, lock)
   console.log(`npm packages: installed (${((Date.now() - start) / 1000).toFixed(0)} s)`)
 }
-runQuietly(process.execPath, ['node_modules/typescript/bin/tsc', '--build', 'lib'], 'mend the TypeScript errors above')
+await runQuietly(
+  'lib: compiling',
+  process.execPath,
+  ['node_modules/typescript/bin/tsc', '--build', 'lib'],
+  'fix the TypeScript errors above',
+)
 
 createRequire(import.meta.url)('../dist/cli/main.js')
   .main(process.argv.slice(2))

@@ -5,19 +5,29 @@ import { loadCheckpoint } from '../train/checkpoint'
 import { exactLoss, makeLossSum } from '../train/evaluate'
 import { checkpointIn } from '../train/run-folder'
 import { compiler } from './compiler'
-import { textOf } from './text-of'
+import { loadParts } from './parts'
+import { textDifference, textOf } from './text-of'
+
+/** What to know about the loss of a model whose experts choose. */
+export const lookingAhead =
+  'note: the experts of this model choose tokens, later ones too: its losses are of a model that looks ahead, and it cannot write'
 
 export interface EvaluateOptions {
   readonly checkpoint: string
   readonly text?: string
+  readonly parts?: string
   readonly json?: boolean
   readonly eager?: boolean
 }
 
 /** Prints the mean cross-entropy over the validation split, in nats and in bits per character. */
 export async function evaluateCheckpoint(options: EvaluateOptions): Promise<void> {
-  const { model, tokenizer, config } = loadCheckpoint(checkpointIn(options.checkpoint))
-  const corpus = textOf(options)
+  const { parts, partsFile } = await loadParts(options.parts)
+  const { model, tokenizer, config, text } = loadCheckpoint(checkpointIn(options.checkpoint), parts, partsFile)
+  const corpus = textOf(options, text)
+  const difference = text && options.text === undefined ? textDifference(corpus, text) : undefined
+  if (difference !== undefined) console.error(`note: ${difference}`)
+  if (model.looksAhead()) console.error(lookingAhead)
   const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
   const compile = compiler(options.eager, () => {})
   const lossSum = compile(makeLossSum(model, { training: false, streams: createStreams(config.seed) }))

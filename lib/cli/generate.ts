@@ -1,14 +1,17 @@
-/** `makemoe generate`: a trained model writes on from a prompt, character by character. */
+/** `makemoe generate`: a trained model continues a prompt, character by character. */
+import { at } from '../checked'
 import { ConfigError } from '../errors'
 import { generate, validateSampling } from '../model/sampler'
 import { createStreams } from '../tensor/streams'
 import { loadCheckpoint } from '../train/checkpoint'
 import { checkpointIn } from '../train/run-folder'
 import { compiler } from './compiler'
+import { loadParts } from './parts'
 
 export interface GenerateTextOptions {
   readonly checkpoint: string
-  readonly prompt: string
+  readonly parts?: string
+  readonly prompt?: string
   readonly tokens: number
   readonly temperature: number
   readonly topK?: number
@@ -21,11 +24,14 @@ export interface GenerateTextOptions {
 
 /** Streams one text, or prints several one after the other. */
 export async function generateText(options: GenerateTextOptions): Promise<void> {
-  const { prompt, tokens, temperature, samples, likeMakemoe = false } = options
+  const { tokens, temperature, samples, likeMakemoe = false } = options
   const sampling = { temperature, sampleTopK: options.topK, sampleTopP: options.topP }
   validateSampling(sampling)
-  if (prompt === '') throw new ConfigError('prompt: got an empty text, expected at least one character')
-  const { model, tokenizer } = loadCheckpoint(checkpointIn(options.checkpoint))
+  if (options.prompt === '') throw new ConfigError('prompt: got an empty text, expected at least one character')
+  const { parts, partsFile } = await loadParts(options.parts)
+  const { model, tokenizer } = loadCheckpoint(checkpointIn(options.checkpoint), parts, partsFile)
+  const { vocabulary } = tokenizer
+  const prompt = options.prompt ?? (vocabulary.includes('\n') ? '\n' : at(vocabulary, 0))
   const start = tokenizer.encode(prompt)
   const prompts = Array.from({ length: samples }, () => start)
   const texts = prompts.map(() => prompt)
@@ -35,7 +41,7 @@ export async function generateText(options: GenerateTextOptions): Promise<void> 
   const makeStep = compiler(options.eager || likeMakemoe, () => {})
   for (const characters of generate(model, prompts, { tokens, streams, likeMakemoe, makeStep, ...sampling })) {
     for (const [s, id] of characters.entries()) texts[s] += tokenizer.decode([id])
-    if (samples === 1) process.stdout.write(tokenizer.decode([characters[0] as number]))
+    if (samples === 1) process.stdout.write(tokenizer.decode([at(characters, 0)]))
     await new Promise((resolve) => setImmediate(resolve)) // so that a terminal sees each character, and Ctrl-C is heard
   }
   if (samples === 1) process.stdout.write('\n')

@@ -1,11 +1,14 @@
-/** `makemoe import`: weights that makeMoE.py's model saved, as a checkpoint of ours. */
+/** `makemoe import`: weights that makeMoE.py's model saved, as a checkpoint. */
+
 import { readFileSync } from 'node:fs'
+import { messageOf } from '../checked'
 import type { Config } from '../config'
 import { CheckpointError } from '../errors'
 import { requireNewFolder } from '../files'
 import { CharTokenizer } from '../text/char-tokenizer'
-import { importStateDict, saveCheckpoint } from '../train/checkpoint'
-import { textOf } from './text-of'
+import { saveCheckpoint, sha256Of } from '../train/checkpoint'
+import { importStateDict } from '../train/import'
+import { recordedPath, textOf } from './text-of'
 
 /** @throws CheckpointError if the file is not a state_dict of makeMoE's model */
 export async function importWeights(
@@ -18,10 +21,11 @@ export async function importWeights(
   try {
     bytes = readFileSync(file)
   } catch (error) {
-    throw new CheckpointError(`cannot read ${file}: ${(error as Error).message}`)
+    throw new CheckpointError(`cannot read ${file}: ${messageOf(error)}`)
   }
-  const tokenizer = CharTokenizer.fromText(textOf(options).text)
+  const { text } = textOf(options)
+  const tokenizer = CharTokenizer.fromText(text)
   const checkpoint = importStateDict(bytes, tokenizer, config)
-  saveCheckpoint(options.out, checkpoint)
+  saveCheckpoint(options.out, { ...checkpoint, text: { sha256: sha256Of(text), path: recordedPath(options.text) } })
   console.log(`imported ${checkpoint.model.parameterCount() / 1e6} M parameters into ${options.out}`)
 }

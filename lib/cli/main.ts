@@ -1,10 +1,14 @@
 #!/usr/bin/env node
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 /**
  * The commands. Options are checked before anything is loaded or written; a person's mistake is one line on stderr and exit status 2.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { isOneOf, keysOf } from '../checked'
 import { type Config, configFields, preset, presets, validateConfig } from '../config'
 import { ConfigError, MakemoeError, SetupError, TrainingError } from '../errors'
+import { comparisons } from '../lab/variants'
+import { trackers } from '../track/trackers'
+import type { BenchOptions } from './bench/bench'
 import { setup } from './setup/setup'
 
 /** `--learning-rate` of `learningRate`. */
@@ -28,13 +32,17 @@ function seed(text: string): number {
   return value
 }
 
-/** Adds an option for every field of the config. */
-function addConfigOptions(command: Command): Command {
-  for (const { name, description, choices } of configFields()) {
-    const option = new Option(`--${kebab(name)} <${choices ? 'choice' : 'number'}>`, description)
-    const value: unknown = (presets.default as Record<string, unknown>)[name]
+/**
+ * Adds an option for every field of the config.
+ * @param defaults those of the command, where they are not the preset's
+ */
+function addConfigOptions(command: Command, defaults: Readonly<Record<string, unknown>> = {}): Command {
+  const shown: Readonly<Record<string, unknown>> = { ...presets.default, ...defaults }
+  for (const { name, description, kind, choices } of configFields()) {
+    const option = new Option(`--${kebab(name)} <${kind}>`, description)
+    const value = shown[name]
     if (choices) option.choices([...choices])
-    else option.argParser(number)
+    else if (kind === 'number') option.argParser(number)
     if (value !== undefined) option.description = `${description} (default: ${value})`
     command.addOption(option)
   }
@@ -57,7 +65,7 @@ function program(): Command {
   const root = new Command('makemoe').description('Sparse mixture-of-experts language models, from scratch').exitOverride()
   const command = (name: string, description: string): Command => root.command(name).description(description).allowExcessArguments(false)
 
-  command('setup', 'install what the project needs: TensorFlow, the addon, JupyterLab, the text')
+  command('setup', 'install what the project needs: TensorFlow, JupyterLab, the text')
     .option('--gpu', "take TensorFlow's CUDA build")
     .action(async (options: { gpu?: boolean }) => {
       await setup({ jupyter: true, text: true, ...options })
@@ -87,26 +95,35 @@ function program(): Command {
   command('notebooks', 'run the notebooks in a real kernel and check what they show')
     .argument('[names...]', 'which; default: all')
     .option('--full', 'train in full, add pictures (needs Chromium) and keep the outputs')
+    .option('--pictures', 'run nothing: renew the pictures of the outputs that are kept (needs Chromium)')
     .allowExcessArguments(true)
-    .action(async (names: string[], options: { full?: boolean }) => {
-      const { notebookNames, runNotebooks } = await import('./notebooks')
-      const unknown = names.find((name) => !(notebookNames as string[]).includes(name))
+    .action(async (names: string[], options: { full?: boolean; pictures?: boolean }) => {
+      const { notebookNames, renewPictures, runNotebooks } = await import('./notebooks')
+      const unknown = names.find((name) => !isOneOf(notebookNames, name))
       if (unknown !== undefined) throw new ConfigError(`notebooks: got ${unknown}, expected some of ${notebookNames.join(', ')}`)
+      const chosen = names.length > 0 ? notebookNames.filter((name) => names.includes(name)) : notebookNames
+      if (options.pictures) return await renewPictures(chosen)
       await setup({ jupyter: true, text: true })
-      await runNotebooks(names.length > 0 ? notebookNames.filter((name) => names.includes(name)) : notebookNames, options.full ?? false)
+      await runNotebooks(chosen, options.full ?? false)
     })
 
-  addConfigOptions(command('train', 'train a model and let it write'))
+  addConfigOptions(command('train', 'train a model and write a sample'))
     .addOption(
-      new Option('--preset <name>', 'default: slips of the original mended; makemoe: the original')
+      new Option('--preset <name>', 'default: bugs of the original fixed; makemoe: the original; tiny: words within a minute')
         .choices(Object.keys(presets))
         .default('default'),
     )
-    .option('--resume <folder>', 'go on with the run in this folder, from its newest checkpoint')
+    .option('--resume <folder>', 'resume the run in this folder from its newest checkpoint')
     .option('--checkpoint-every <number>', 'steps between checkpoints (default: 500)', natural)
-    .option('--keep <number>', 'newest checkpoints that stay, besides the best (default: 2)', natural)
-    .option('--mlflow', 'send the run to the MLflow server of MLFLOW_TRACKING_URI (alone, the variable is enough)')
-    .option('--text <file>', 'the text to learn (default: Tiny Shakespeare)')
+    .option('--keep <number>', 'newest checkpoints to keep, besides the best (default: 2)', natural)
+    .option('--parts <file>', 'TypeScript file that exports some of router, expert, balance, init, optimizer, attention, moe')
+    .addOption(
+      new Option('--tracker <name>', 'where the run is sent besides its folder (default: mlflow if MLFLOW_TRACKING_URI is set)').choices(
+        Object.keys(trackers),
+      ),
+    )
+    .option('--mlflow', 'the same as --tracker mlflow')
+    .option('--text <file>', "the text to learn (default: Tiny Shakespeare; with --resume, the run's own)")
     .option('--out <folder>', "the run's folder (default: data/runs/<preset>-<seed>-<time>)")
     .option('--sample <number>', 'characters to write at the end (default: 500)', natural)
     .option('--eager', 'run op by op instead of as one graph')
@@ -115,7 +132,7 @@ function program(): Command {
       const given = configOptions(options)
       const config = validateConfig({ ...preset(options.preset), ...given })
       if (options.resume !== undefined && (options.out !== undefined || self.getOptionValueSource('preset') === 'cli'))
-        throw new ConfigError('resume: got --out or --preset beside it, expected neither: a run goes on in its folder, with its config')
+        throw new ConfigError('resume: got --out or --preset beside it, expected neither: a run is resumed in its folder, with its config')
       await setUpQuietly(options.text === undefined)
       if (options.gpu) (await import('./gpu')).requireGpu()
       const { resume, train } = await import('./train')
@@ -123,14 +140,15 @@ function program(): Command {
         options.resume === undefined ? await train(config, options) : await resume(given, { ...options, resume: options.resume })
     })
 
-  command('generate', 'let a trained model write')
+  command('generate', 'write text with a trained model')
     .requiredOption('--checkpoint <folder>', 'a run folder')
-    .option('--prompt <text>', 'how the text begins', '\n')
+    .option('--parts <file>', 'the file with the parts that the model was made with')
+    .option('--prompt <text>', 'how the text begins (default: a new line)')
     .option('--tokens <number>', 'characters to write', natural, 500)
-    .option('--temperature <number>', 'below 1 bolder, above 1 wilder, 0 the best', number, 0.8)
-    .option('--top-k <number>', 'draw among the best this many', natural)
-    .option('--top-p <number>', 'draw among the fewest that have this probability together', number)
-    .option('--seed <number>', 'of the drawing', seed, 1337)
+    .option('--temperature <number>', 'below 1 more greedy, above 1 more random, 0 greedy', number, 0.8)
+    .option('--top-k <number>', 'sample from the K most likely characters only', natural)
+    .option('--top-p <number>', 'sample from the smallest set with this probability (nucleus)', number)
+    .option('--seed <number>', 'of the random numbers', seed, 1337)
     .option('--samples <number>', 'texts to write', natural, 1)
     .option('--eager', 'run op by op instead of as one graph')
     .option('--like-makemoe', 'with dropout, routing noise and dropped tokens, as the original')
@@ -141,7 +159,8 @@ function program(): Command {
 
   command('evaluate', 'the exact mean cross-entropy over the whole validation split')
     .requiredOption('--checkpoint <folder>', 'a run folder')
-    .option('--text <file>', 'the text (default: Tiny Shakespeare)')
+    .option('--text <file>', 'the text (default: the one it was trained on)')
+    .option('--parts <file>', 'the file with the parts that the model was made with')
     .option('--json', 'print one JSON object')
     .option('--eager', 'run op by op instead of as one graph')
     .action(async (options) => {
@@ -149,14 +168,59 @@ function program(): Command {
       await (await import('./evaluate')).evaluateCheckpoint(options)
     })
 
+  command('inspect', 'make one HTML file of what the experts of a trained model do, and of what is lost without each of them')
+    .requiredOption('--checkpoint <folder>', 'a run folder')
+    .option('--out <file>', 'the page (default: inspect.html in the run folder)')
+    .option('--text <file>', 'the text whose validation split is observed (default: the one it was trained on)')
+    .option('--characters <number>', 'a quick estimate from the first characters of the validation split (default: all, exact)', natural)
+    .option('--parts <file>', 'the file with the parts that the model was made with')
+    .option('--eager', 'run op by op instead of as one graph')
+    .action(async (options) => {
+      await setUpQuietly(options.text === undefined)
+      await (await import('./inspect')).inspectCheckpoint(options)
+    })
+
+  addConfigOptions(command('compare', 'train variants under equal conditions and say which differences are more than noise'), {
+    steps: 1000,
+    evalInterval: 'a tenth of the steps',
+    evalIters: 50,
+  })
+    .addOption(new Option('--what <name>', 'variants of the model that the other options describe').choices(keysOf(comparisons)))
+    .option('--variants <file>', 'your own: a TypeScript file with export const variants = { wide: { expertWidth: 1024 }, ... }')
+    .addOption(new Option('--preset <name>', 'what the variants share').choices(Object.keys(presets)).default('default'))
+    .option('--seeds <number>', 'trainings of each variant, with the seeds from --seed on', natural, 3)
+    .option('--out <folder>', 'where results are kept; what is there is not trained again (default: data/runs/compare)')
+    .option('--text <file>', 'the text to learn (default: Tiny Shakespeare)')
+    .option('--eager', 'run op by op instead of as one graph')
+    .action(async (options: Record<string, unknown> & { preset: string; seeds: number; text?: string }) => {
+      const { steps = 1000, evalInterval = Math.ceil(steps / 10), evalIters = 50, ...given } = configOptions(options)
+      const config = validateConfig({ ...preset(options.preset), steps, evalInterval: Math.max(1, evalInterval), evalIters, ...given })
+      await setUpQuietly(options.text === undefined)
+      process.exitCode = await (await import('./compare')).compareVariants(config, options)
+    })
+
+  command('export', 'make one HTML file of a trained model: it writes in any browser, offline, and shows its experts at work')
+    .requiredOption('--checkpoint <folder>', 'a run folder')
+    .requiredOption('--out <file>', 'the page, for example model.html')
+    .option('--parts <file>', 'the file with the parts that the model was made with')
+    .addOption(new Option('--precision <name>', 'of the weights').choices(['int8', 'fp16', 'fp32']).default('int8'))
+    .option('--text <file>', 'the text whose validation split is measured (default: the one it was trained on)')
+    .option('--prompt <text>', 'how the text on the page begins')
+    .option('--characters <number>', 'characters to measure', natural, 20_000)
+    .action(async (options) => {
+      await setUpQuietly(options.text === undefined)
+      await (await import('./export')).exportPage(options)
+    })
+
   command('bench', 'milliseconds of a step, an evaluation batch and a character; beside PyTorch if it is there')
     .option('--with-pytorch', 'fetch PyTorch into the virtual environment')
     .option('--rounds <number>', 'turns of each', natural, 8)
-    .option('--quick', 'the default sizes only')
+    .addOption(new Option('--size <name>', 'of the model').choices(['default', 'context', 'wide', 'experts', 'all']).default('default'))
+    .option('--growth <file>', 'measure how time and memory grow with each dimension, and draw it (HTML)')
     .option('--json <file>', 'write the numbers as JSON')
-    .action(async (options: { withPytorch?: boolean; rounds: number; quick?: boolean; json?: string }) => {
+    .action(async (options: BenchOptions) => {
       await setup({ jupyter: false, text: false, pytorch: options.withPytorch ?? false }, (line) => console.error(line))
-      await (await import('./bench')).bench(options)
+      await (await import('./bench/bench')).bench(options)
     })
 
   command('mlflow', 'start a local MLflow server, or send what a run still has to send')
@@ -188,7 +252,7 @@ function program(): Command {
  * @returns the exit status: 0, 2 for a person's mistake, 1 for a fault of the program, 130 after Ctrl-C
  */
 export async function main(args: readonly string[]): Promise<number> {
-  // Whoever reads the output may go away (`| head`); the work goes on.
+  // Whoever reads the output may go away (`| head`); the work continues.
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error

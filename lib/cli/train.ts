@@ -1,29 +1,38 @@
 /** `makemoe train`: a text in; losses, weights and a sample out. Whatever ends it, what was learned is in the run's folder. */
+
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
+import { keysOf } from '../checked'
 import type { Config } from '../config'
-import { CheckpointError, ConfigError, RunError, TrainingError } from '../errors'
-import { writeFileWhole } from '../files'
-import { SparseMoELanguageModel } from '../model/language-model'
+import { CheckpointError, ConfigError } from '../errors'
+import { writeFileAtomic } from '../files'
+import type { SparseMoELanguageModel } from '../model/language-model'
 import { generate } from '../model/sampler'
 import { type LossCurve, lossCurves } from '../plot/charts'
 import { figurePage } from '../plot/html'
+import { deadExperts, loadFigure } from '../plot/routing-load'
 import { describeProgress } from '../plot/training-view'
 import { backend } from '../tensor/op'
 import { createStreams } from '../tensor/streams'
 import { CharTokenizer } from '../text/char-tokenizer'
+import type { Corpus } from '../text/corpus'
 import { Dataset } from '../text/dataset'
-import { metricsFile, openTracker, readRunDescription } from '../track/mlflow'
-import { mlflowServer } from '../track/mlflow-client'
-import type { RunStatus } from '../track/tracker'
-import { saveCheckpoint, sha256Of } from '../train/checkpoint'
-import { loadResumable, newestCheckpoint, type ResumableCheckpoint, RunFolder } from '../train/run-folder'
-import { type Progress, Trainer } from '../train/trainer'
+import { metricsFile, type RunStatus, readRunRecord } from '../track/run-record'
+import { defaultTracker, type TrackerName } from '../track/trackers'
+import { buildModel, sha256Of } from '../train/checkpoint'
+import type { Progress } from '../train/pace'
+import { recordOf } from '../train/parts'
+import { Run } from '../train/run'
+import { loadResumable, type ResumableCheckpoint, RunFolder } from '../train/run-folder'
 import { compiler } from './compiler'
+import { lookingAhead } from './evaluate'
+import { nowAndThen } from './now-and-then'
+import { type LoadedParts, loadParts } from './parts'
 import { projectRoot } from './setup/paths'
-import { textOf } from './text-of'
+import { stoppedStatus, stopSignal } from './stopping'
+import { recordedPath, textDifference, textOf } from './text-of'
 
 export interface TrainOptions {
   readonly preset?: string
@@ -35,21 +44,19 @@ export interface TrainOptions {
   readonly checkpointEvery?: number
   /** How many of the newest checkpoints stay. */
   readonly keep?: number
-  /** A run folder to go on in. */
+  /** The folder of a run to resume. */
   readonly resume?: string
+  /** A file with parts of one's own. */
+  readonly parts?: string
+  readonly tracker?: TrackerName
   readonly mlflow?: boolean
 }
 
 /** A progress bar on a terminal; elsewhere a line now and then. */
 function showProgress(steps: number): { update(progress: Progress): void; line(text: string): void; stop(): void } {
   if (!process.stderr.isTTY) {
-    let shown = Date.now()
-    const update = (progress: Progress): void => {
-      if (Date.now() - shown < 15_000) return
-      shown = Date.now()
-      console.log(`  ${describeProgress(progress)}`)
-    }
-    return { update, line: console.log, stop: () => {} }
+    const tell = nowAndThen()
+    return { update: (progress) => tell(() => describeProgress(progress)), line: console.log, stop: () => {} }
   }
   const bar = new SingleBar({ format: '{bar} {text}', clearOnComplete: true, stopOnComplete: false }, Presets.shades_grey)
   bar.start(steps, 0, { text: '' })
@@ -63,138 +70,166 @@ function showProgress(steps: number): { update(progress: Progress): void; line(t
   }
 }
 
-/** The losses in a run's metrics, as curves. */
-function curvesOf(file: string): LossCurve[] {
-  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
-  const evaluations = lines.map((line) => JSON.parse(line) as Record<string, number>).filter((metric) => 'val_loss' in metric)
-  const curve = (name: string, key: string): LossCurve => ({
-    name,
-    steps: evaluations.map(({ step }) => step as number),
-    losses: evaluations.map((metric) => metric[key] as number),
-  })
-  return [curve('train', 'train_loss'), curve('validation', 'val_loss')]
+/** Writes `loss.html`: the losses and the load of the experts in a run's metrics. While it trains, a browser reads the page again by itself. */
+function writeCurves(folder: string, training: boolean): void {
+  const lines = readFileSync(join(folder, metricsFile), 'utf8').split('\n').slice(0, -1)
+  const reports = new Map<string, { steps: number[]; values: number[] }>()
+  for (const { step = 0, ...numbers } of lines.map((line) => JSON.parse(line) as Record<string, number>))
+    for (const [name, value] of Object.entries(numbers)) {
+      const reported = reports.get(name) ?? { steps: [], values: [] }
+      reports.set(name, reported)
+      reported.steps.push(step)
+      reported.values.push(value)
+    }
+  const curve = (name: string, key: string): LossCurve => {
+    const { steps = [], values = [] } = reports.get(key) ?? {}
+    return { name, steps, losses: values }
+  }
+  const losses = lossCurves([curve('train', 'train_loss'), curve('validation', 'val_loss')], basename(folder))
+  const load = loadFigure(reports)
+  const dead = deadExperts(reports)
+  const note =
+    dead === undefined ? '' : dead === '' ? 'No expert is dead.' : `Dead experts, which got no token in the last reports: ${dead}.`
+  const page = figurePage(load ? [losses, load] : losses, { note, refresh: training ? 30 : undefined })
+  writeFileAtomic(join(folder, 'loss.html'), page)
 }
 
 /**
- * The config of a run that goes on: its own, but for what does not change the model or its past.
+ * The config of a resumed run: its own, but for what does not change the model or its past.
  * @throws ConfigError that names the field and both values
  */
 export function resumedConfig(saved: Config, given: Partial<Config>): Config {
-  const free: readonly string[] = ['steps']
-  for (const [name, value] of Object.entries(given))
-    if (!free.includes(name) && value !== saved[name as keyof Config])
-      throw new ConfigError(`${name}: got ${value}, but the run to go on with has ${saved[name as keyof Config]}`)
+  for (const name of keysOf(given))
+    if (name !== 'steps' && given[name] !== saved[name])
+      throw new ConfigError(`${name}: got ${given[name]}, but the run to resume has ${saved[name]}`)
   return { ...saved, ...given }
 }
 
-/** @throws CheckpointError if the run learned from another text */
-function checkText(saved: ResumableCheckpoint, text: { sha256: string; tokenizer: CharTokenizer; source: string }): void {
-  const [before, now] = [saved.tokenizer.vocabulary, text.tokenizer.vocabulary].map((vocabulary) => vocabulary.join(''))
-  if (before !== now)
-    throw new CheckpointError(
-      `the text ${text.source} has ${text.tokenizer.vocabSize} characters, other than the run's ${saved.tokenizer.vocabSize}`,
-    )
-  if (saved.text !== text.sha256)
-    throw new CheckpointError(`the text ${text.source} is not the run's: its sha256 is ${text.sha256}, expected ${saved.text}`)
+/** What is ready before a run starts. */
+interface Prepared extends LoadedParts {
+  readonly corpus: Corpus
+  readonly tokenizer: CharTokenizer
+  readonly dataset: Dataset
+  readonly tags: Readonly<Record<string, string>>
 }
 
 /**
  * Trains, saves and writes a sample.
- * @param config checked; for a run that goes on, from `resumedConfig`
  * @returns the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM
+ * @throws ConfigError, TextError before anything is written
  */
-export async function train(config: Config, options: TrainOptions, saved?: ResumableCheckpoint): Promise<number> {
-  const { preset = 'default', checkpointEvery = 500, keep = 2 } = options
-  const server = options.mlflow || process.env.MLFLOW_TRACKING_URI ? mlflowServer() : undefined
-  const corpus = textOf(options)
-  const tokenizer = CharTokenizer.fromText(corpus.text)
-  const sha256 = sha256Of(corpus.text)
-  if (saved) checkText(saved, { sha256, tokenizer, source: corpus.source })
-  const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
-  const name = `${preset}-${config.seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`
-  const path = options.resume ?? options.out ?? join(projectRoot(), 'data', 'runs', name)
-  const folder = options.resume ? RunFolder.open(path) : RunFolder.create(path)
-  const shown = relative(process.cwd(), path) || path
-
+export async function train(config: Config, options: TrainOptions): Promise<number> {
+  const prepared = prepare(config, options, await loadParts(options.parts))
+  const { corpus, tokenizer, dataset, parts, partsFile } = prepared
   const streams = createStreams(config.seed)
-  const model = saved?.model ?? new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize }, streams.init)
-  const checkpoint = { model, tokenizer, config }
-  console.log(
-    `text: ${corpus.source}, ${dataset.splits.train.length + dataset.splits.val.length} characters, ${tokenizer.vocabSize} different`,
-  )
-  console.log(`parameters: ${model.parameterCount() / 1e6} M (${model.activeParameterCount() / 1e6} M active per character)`)
+  const model = buildModel(config, tokenizer.vocabSize, streams.init, parts)
+  const name = `${options.preset ?? 'default'}-${config.seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`
+  const path = options.out ?? join(projectRoot(), 'data', 'runs', name)
+  const text = { sha256: sha256Of(corpus.text), path: recordedPath(options.text) }
+  const contents = { model, tokenizer, config, text, parts: recordOf(parts, partsFile) }
+  console.log(`text: ${corpus.source}, ${corpus.text.length} characters, ${tokenizer.vocabSize} different`)
+  console.log(`parameters: ${model.parameterCount() / 1e6} M (${model.activeParameterCount() / 1e6} M active per token)`)
+  return run((common) => new Run(RunFolder.create(path), contents, config, { ...common, dataset, streams }), config, options, prepared)
+}
 
-  const progress = showProgress(config.steps)
+/**
+ * Resumes a run.
+ * @throws CheckpointError, ConfigError before anything is written
+ */
+export async function resume(given: Partial<Config>, options: TrainOptions & { readonly resume: string }): Promise<number> {
+  const loaded = await loadParts(options.parts)
+  const saved = loadResumable(options.resume, loaded.parts, loaded.partsFile)
+  const config = resumedConfig(saved.config, given)
+  // A run may have been killed after its last step, before its weights and its sample were written: then only that is left to do.
+  const { step } = saved.state
+  if (step > config.steps || (step === config.steps && readRunRecord(options.resume).status === 'FINISHED'))
+    throw new ConfigError(`steps: got ${config.steps}, but the run in ${options.resume} has made ${step} already (--steps sets more)`)
+  const prepared = prepare(config, options, loaded, saved)
+  const { dataset } = prepared
+  const streams = createStreams(config.seed)
+  console.log(`resumes after step ${step}`)
+  const contents = { ...saved, config }
+  return run(
+    (common) => new Run(RunFolder.open(options.resume), contents, config, { ...common, dataset, streams }, saved.state),
+    config,
+    options,
+    prepared,
+  )
+}
+
+/** Reads the text and checks it, for a run that is resumed against what it learned from. */
+function prepare(config: Config, options: TrainOptions, loaded: LoadedParts, saved?: ResumableCheckpoint): Prepared {
+  const corpus = textOf(options, saved && { path: saved.text?.path, sha256: saved.textSha256 })
+  const tokenizer = CharTokenizer.fromText(corpus.text)
+  const difference = saved && textDifference(corpus, { sha256: saved.textSha256 })
+  if (difference !== undefined)
+    throw new CheckpointError(`${difference}; it has ${tokenizer.vocabSize} characters, the run's ${saved?.tokenizer.vocabSize}`)
+  const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
   const commit = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: projectRoot(), encoding: 'utf8' }).stdout?.trim()
   const device = backend().isUsingGpuDevice ? 'gpu' : 'cpu'
-  const tags = { preset, seed: String(config.seed), device, ...(commit ? { commit } : {}) }
-  const tracker = openTracker(path, { config, tags, server, warn: progress.line })
-  const stopping = new AbortController()
-  const stop = (signal: NodeJS.Signals): void => {
-    stopping.abort(signal)
-  }
-  process.on('SIGINT', stop).on('SIGTERM', stop)
+  const tags = { preset: options.preset ?? 'default', seed: String(config.seed), device, ...(commit ? { commit } : {}) }
+  return { ...loaded, corpus, tokenizer, dataset, tags }
+}
+
+type CommonOptions = Omit<ConstructorParameters<typeof Run>[3], 'dataset' | 'streams'>
+
+/** Trains until the end or a signal; whatever ends it, the run's folder tells. */
+async function run(open: (common: CommonOptions) => Run, config: Config, options: TrainOptions, prepared: Prepared): Promise<number> {
+  const { parts, partsFile, tags, tokenizer } = prepared
+  const progress = showProgress(config.steps)
+  const { tracker = options.mlflow ? 'mlflow' : defaultTracker(), keep } = options
   const compile = compiler(options.eager, progress.line)
-  const save = (): void => void folder.saveCheckpoint(checkpoint, trainer.state(), sha256, keep)
-  const trainer = new Trainer(model, dataset, config, streams, {
+  const opened = open({
+    parts,
+    partsFile,
+    tags,
+    tracker,
     compile,
-    signal: stopping.signal,
+    warn: progress.line,
     reportInterval: 50, // a row for each expert of each layer; a local MLflow server takes 0.2 ms of a core for a row
-    onMetric: (metric) => {
-      tracker.log(metric)
-      if (metric.val_loss !== undefined)
-        progress.line(`step ${metric.step}: train loss ${metric.train_loss?.toFixed(4)}, val loss ${metric.val_loss.toFixed(4)}`)
-    },
-    onProgress: (state) => progress.update(state),
-    onStep: (step) => {
-      if (step % checkpointEvery === 0 && step < config.steps) save()
-    },
+    ...(keep === undefined ? {} : { keep }),
   })
-  if (saved) {
-    trainer.restore(saved.state)
-    console.log(`goes on after step ${saved.state.step}`)
-  }
+  const signal = stopSignal()
   let status: RunStatus = 'FAILED'
   try {
-    const finished = await trainer.run()
+    const finished = await opened.train({
+      signal,
+      ...(options.checkpointEvery === undefined ? {} : { checkpointEvery: options.checkpointEvery }),
+      onMetric: ({ step, train_loss, val_loss }) => {
+        if (val_loss === undefined) return
+        progress.line(`step ${step}: train loss ${train_loss?.toFixed(4)}, val loss ${val_loss.toFixed(4)}`)
+        writeCurves(opened.path, true)
+      },
+      onProgress: progress.update,
+    })
     progress.stop()
-    save()
-    saveCheckpoint(path, checkpoint)
-    if (finished) {
-      const sample = writeSample(config, model, tokenizer, options, compile)
-      writeFileWhole(join(path, 'sample.txt'), `${sample}\n`)
-      console.log(`\n${sample}\n`)
-    }
-    writeFileWhole(join(path, 'loss.html'), figurePage(lossCurves(curvesOf(join(path, metricsFile)), basename(path))))
+    const model = opened.trainer.model as SparseMoELanguageModel
+    if (model.looksAhead()) console.log(lookingAhead)
+    finish(opened.path, finished && !model.looksAhead() ? writeSample(config, model, tokenizer, options, compile) : undefined)
     status = finished ? 'FINISHED' : 'KILLED'
-    if (finished) {
-      console.log(`saved in ${shown}`)
-      return 0
-    }
-    const signal = stopping.signal.reason as NodeJS.Signals
-    console.log(`stopped by ${signal} after step ${trainer.step}; npm run train -- --resume ${shown} goes on`)
-    return signal === 'SIGINT' ? 130 : 143
-  } catch (error) {
-    if (error instanceof TrainingError) {
-      const good = newestCheckpoint(path)
-      throw new TrainingError(`${error.message}; the last good checkpoint is ${good ? relative(process.cwd(), good) : 'none yet'}`)
-    }
-    // Weights and state are sound unless the disk is what failed.
-    try {
-      if (!(error instanceof RunError)) save()
-    } catch (second) {
-      progress.line(`what was learned since the last checkpoint could not be saved: ${(second as Error).message}`)
-    }
-    throw error
+    const shown = relative(process.cwd(), opened.path) || opened.path
+    if (finished) console.log(`saved in ${shown}`)
+    else
+      console.log(
+        `stopped by ${signal.reason} after step ${opened.trainer.step}; npm run train -- --resume ${shown}${options.parts ? ` --parts ${options.parts}` : ''} resumes it`,
+      )
+    return finished ? 0 : stoppedStatus(signal)
   } finally {
     progress.stop()
-    await tracker.close(status)
-    folder.close()
-    process.off('SIGINT', stop).off('SIGTERM', stop)
+    await opened.close(status) // the signals stay caught: the process ends now, and nothing that is written is to be cut off
   }
 }
 
-/** What the model writes at the end; a model of the original's behaviour does it as the original. */
+/** Writes what a reader looks at first: the sample, and the curves. */
+function finish(folder: string, sample: string | undefined): void {
+  if (sample !== undefined) {
+    writeFileAtomic(join(folder, 'sample.txt'), `${sample}\n`)
+    console.log(`\n${sample}\n`)
+  }
+  writeCurves(folder, false)
+}
+
+/** What the model writes at the end; a model of the original's behavior does it as the original. */
 function writeSample(
   config: Config,
   model: SparseMoELanguageModel,
@@ -207,20 +242,6 @@ function writeSample(
   // Streams of its own: what training drew does not depend on it. The original's growing window would be traced for each length.
   const streams = createStreams(config.seed)
   const makeStep: typeof compile = likeMakemoe ? (step) => step : compile
-  for (const [id] of generate(model, [[0]], { tokens: sample, streams, likeMakemoe, makeStep })) ids.push(id as number)
+  for (const [id] of generate(model, [[0]], { tokens: sample, streams, likeMakemoe, makeStep })) ids.push(id ?? 0)
   return tokenizer.decode(ids)
-}
-
-/**
- * Goes on with a run.
- * @throws CheckpointError, ConfigError before anything is written
- */
-export async function resume(given: Partial<Config>, options: TrainOptions & { readonly resume: string }): Promise<number> {
-  const saved = loadResumable(options.resume)
-  const config = resumedConfig(saved.config, given)
-  // A run may have been killed after its last step, before its weights and its sample were written: then only that is left to do.
-  const { step } = saved.state
-  if (step > config.steps || (step === config.steps && readRunDescription(options.resume).status === 'FINISHED'))
-    throw new ConfigError(`steps: got ${config.steps}, but the run in ${options.resume} has made ${step} already (--steps sets more)`)
-  return train(config, options, saved)
 }

@@ -3,12 +3,13 @@
  * stays what it was: plain tfjs ops, the project's ops, gradients, an optimizer.
  */
 import { TraceError } from '../errors'
-import { type Tensor, tf, type Variable } from '../tensor/tf'
-import { type GraphFunction, lower } from './lower'
-import { resolve } from './resolve'
-import { type GraphRuntime, graphRuntime, typeOf } from './runtime'
-import { tensorflow } from './tensorflow'
-import { trace } from './trace'
+import { backend, typeOf } from '../tensor/op'
+import { type Tensor, tf } from '../tensor/tf'
+import { releaseVariable, settleVariables } from '../tensor/variables'
+import { tensorflow } from '../tensorflow/c-api'
+import { tensorflowContext } from '../tensorflow/context'
+import { printTrace } from './print'
+import { type Trace, trace } from './trace'
 
 /** Tensors, and arrays and records of them: what a compiled function takes and gives. Other arguments are constants of a trace. */
 type Structure = Tensor | readonly Structure[] | { readonly [key: string]: Structure } | number | string | boolean | null | undefined
@@ -17,6 +18,12 @@ type Structure = Tensor | readonly Structure[] | { readonly [key: string]: Struc
 export type Compiled<F> = F & {
   /** Frees the traces; the function can be called again, and is traced anew. */
   dispose(): void
+  /**
+   * Prints what was traced, a line an op: inputs, shapes (n1, n2, ... are sizes that depend on data) and where it was called. Ops of the same
+   * line are printed once. It traces again.
+   * @param lines how many at most, for each trace
+   */
+  print(lines?: number): void
   /** How many traces it holds: one for each combination of argument shapes. */
   readonly traces: number
 }
@@ -58,26 +65,28 @@ function unflatten(value: Structure, tensors: Iterator<Tensor>): Structure {
 
 /** A trace, ready to run. */
 interface Ready {
-  readonly graph: GraphFunction
+  readonly graph: Omit<Trace, 'nodes'>
   readonly result: (tensors: Iterator<Tensor>) => Structure
+  /** The trace again, with the lines where its ops were called. */
+  readonly traceAgain: () => Trace
 }
 
-/** What must be freed when a compiled function goes. */
-interface Owned {
-  readonly runtime: GraphRuntime
-  readonly ready: Map<string, Ready>
+/** The traces of a function, by the shapes of its arguments. */
+type Traces = Map<string, Ready>
+
+/** Frees traces when their function goes. */
+function free(traces: Traces): void {
+  for (const { graph } of traces.values()) freeFunction(graph)
+  traces.clear()
 }
 
-function free({ runtime, ready }: Owned): void {
+function freeFunction({ name, variables }: Ready['graph']): void {
   const { call, status } = tensorflow()
-  for (const { graph } of ready.values()) {
-    call.TFE_ContextRemoveFunction(runtime.context, graph.name, status)
-    for (const variable of graph.variables) runtime.release(variable)
-  }
-  ready.clear()
+  call.TFE_ContextRemoveFunction(tensorflowContext().pointer, name, status)
+  for (const variable of variables) releaseVariable(variable)
 }
 
-const dropped = new FinalizationRegistry<Owned>(free)
+const dropped = new FinalizationRegistry<Traces>(free)
 
 /**
  * Makes a function of tensors run as one TensorFlow graph.
@@ -87,33 +96,36 @@ const dropped = new FinalizationRegistry<Owned>(free)
  * @throws TraceError from the first call, if something cannot be traced
  */
 export function compile<Args extends unknown[], R>(fn: (...args: Args) => R, options: CompileOptions = {}): Compiled<(...args: Args) => R> {
-  const owned: Owned = { runtime: graphRuntime(), ready: new Map() }
+  const traces: Traces = new Map()
   const compiled = (...args: Args): R => {
     const tensors: Tensor[] = []
     const key = flatten(args, tensors, 'the arguments')
-    let ready = owned.ready.get(key)
+    let ready = traces.get(key)
     if (!ready) {
       const start = performance.now()
       const name = fn.name || 'function'
       options.onTrace?.({ name, done: false, milliseconds: 0, operations: 0 })
-      ready = prepare(fn as (...args: unknown[]) => unknown, args as unknown as Structure[], tensors, owned.runtime)
-      owned.ready.set(key, ready)
+      ready = prepare(fn as (...args: unknown[]) => unknown, args as unknown as Structure[], tensors)
+      traces.set(key, ready)
       options.onTrace?.({ name, done: true, milliseconds: performance.now() - start, operations: ready.graph.operations })
     }
-    return run(ready, tensors, owned.runtime) as R
+    return run(ready, tensors) as R
   }
-  const result = Object.assign(compiled, { dispose: () => free(owned) }) as Compiled<typeof compiled>
-  Object.defineProperty(result, 'traces', { get: () => owned.ready.size })
-  dropped.register(result, owned)
+  const print = (lines = 60): void => {
+    if (traces.size === 0) console.log('not traced yet: call it first')
+    for (const { traceAgain } of traces.values()) {
+      const again = traceAgain()
+      freeFunction(again)
+      console.log(printTrace(fn.name || 'function', again, lines))
+    }
+  }
+  const result = Object.assign(compiled, { dispose: () => free(traces), print }) as Compiled<typeof compiled>
+  Object.defineProperty(result, 'traces', { get: () => traces.size })
+  dropped.register(result, traces)
   return result
 }
 
-function prepare(
-  fn: (...args: unknown[]) => unknown,
-  args: readonly Structure[],
-  tensors: readonly Tensor[],
-  runtime: GraphRuntime,
-): Ready {
+function prepare(fn: (...args: unknown[]) => unknown, args: readonly Structure[], tensors: readonly Tensor[]): Ready {
   const shapes = tensors.map((tensor) => ({ dtype: typeOf(tensor), shape: tensor.shape }))
   let structure: Structure
   const call = (symbols: Tensor[]): Tensor[] => {
@@ -122,22 +134,14 @@ function prepare(
     flatten(structure, results, 'the result')
     return results
   }
-  const first = trace(shapes, call)
-  const resolved = resolve(first, trace(shapes, call, first.standIns))
+  const { nodes: _, ...graph } = trace(shapes, call) // which would keep constants in memory
   const result = (values: Iterator<Tensor>): Structure => unflatten(structure, values)
-  return { graph: lower(resolved, runtime), result }
+  return { graph, result, traceAgain: () => trace(shapes, call, true) }
 }
 
-function run({ graph, result }: Ready, tensors: readonly Tensor[], runtime: GraphRuntime): Structure {
-  runtime.push(graph.variables as Variable[], graph.assigned)
-  const inputs = tensors.map((tensor) => runtime.handleOf(tensor))
-  const outputs = runtime.execute(graph.name, inputs, graph.outputs)
-  for (const input of inputs) runtime.delete(input)
-  runtime.markNewer(graph.assigned)
-  const values = outputs.map((handle) => {
-    const { values, shape, dtype } = runtime.read(handle)
-    runtime.delete(handle)
-    return tf.tensor(values, shape, dtype)
-  })
-  return result(values[Symbol.iterator]())
+function run({ graph, result }: Ready, tensors: readonly Tensor[]): Structure {
+  settleVariables(graph.variables, graph.assigned)
+  const node = backend()
+  const outputs = node.binding.executeOp(graph.name, [], node.getInputTensorIds(tensors), graph.results.length)
+  return result(outputs.map((metadata) => node.createOutputTensor(metadata))[Symbol.iterator]())
 }

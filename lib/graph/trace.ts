@@ -1,218 +1,145 @@
 /**
- * Tracing: a function of tensors is run once on symbolic tensors, and every op that it would execute is written down.
+ * Tracing: a function of tensors is run on symbolic tensors, and every op that it would execute is put into a TensorFlow graph instead.
  *
- * tfjs runs an op by handing tensor numbers to the addon; during a trace the tracer stands in the addon's place. Nothing is computed:
- * shapes come from TensorFlow's own inference, so reading a value back is impossible and refused. A size that depends on data (the rows of
- * an expert) gets a stand-in number, chosen differently in each of two traces; whatever differs between the two traces depended on data,
- * and resolve.ts either expresses it by the graph's own shapes or refuses it.
+ * tfjs runs an op by handing tensor numbers to its binding; during a trace the tracer stands in the binding's place. Nothing is computed:
+ * shapes come from TensorFlow's own inference, so reading a value back is impossible and refused.
+ *
+ * A size that depends on data gets a probe size, which is another in each of two passes. An example: of 6 rows x [6, 4], some go to expert 0.
+ *
+ *   JavaScript                                        first pass       second pass     in the graph
+ *   const [rows] = splitRows(x, load)                 rows [20011, 4]  rows [20021, 4] SplitV(x, load); its size is called n1
+ *   tf.add(rows, tf.fill(rows.shape, 0.5))            Fill [20011, 4]  Fill [20021, 4] AddV2(rows, Fill([Shape(rows)[0], 4], 0.5))
+ *   tf.mul(rows, 1 / rows.shape[0])                   0.00004997       0.00004995      refused: it would be frozen
+ *
+ * The first pass writes the graph: a number that is the probe size of n1 becomes n1. The second only compares: what is the same in both
+ * passes is constant, n1 must be n1 again, and anything else that differs depends on data in a way that the graph cannot follow.
  */
+import { at, valueAt } from '../checked'
 import { TraceError } from '../errors'
-import { type Binding, backend, type NodeBackend, type OpAttribute, type TensorMetadata } from '../tensor/op'
+import { siteOf } from '../site'
+import { type Binding, backend, type NodeBackend, type TensorMetadata } from '../tensor/op'
+import { forbidNewVariables, int64Of, livingVariables, restoreData } from '../tensor/runtime'
 import { type Tensor, tf, type Variable } from '../tensor/tf'
-import { GraphBuilder } from './builder'
-import { siteOf } from './site'
-import { bytesOfType, type TfOutput, tensorflow } from './tensorflow'
+import { separateVariables } from '../tensor/variables'
+import { dataType, type Numbers, nameOfType } from '../tensorflow/types'
+import { FunctionGraph } from './function-graph'
+import { attributesKey } from './inference'
+import { Recorder, type Ref, refuse, type Step, type TraceNode } from './recorder'
+import { probeOf, type Size, Sizes } from './sizes'
 
-/** An output of a node. */
-export interface Ref {
-  readonly node: number
-  readonly output: number
-}
-
-/** What a node is. */
-export type NodeKind =
-  | { readonly kind: 'op'; readonly op: string; readonly attributes: readonly OpAttribute[]; readonly inputs: readonly Ref[] }
-  | { readonly kind: 'constant'; readonly values: ArrayBufferView }
-  | { readonly kind: 'argument'; readonly index: number }
-  | { readonly kind: 'variable'; readonly variable: Variable }
-  | { readonly kind: 'adam'; readonly inputs: readonly Ref[] }
-
-/** One step of a trace. */
-export type TraceNode = NodeKind & {
-  readonly dtypes: readonly number[]
-  readonly shapes: readonly (readonly number[])[]
-  /** Where it was called; the stack is formatted only if it is asked for. */
-  readonly site: Error
-}
-
-/** A function written down. */
+/** A function that TensorFlow can run. */
 export interface Trace {
+  readonly name: string
   readonly nodes: readonly TraceNode[]
-  readonly outputs: readonly Ref[]
-  /** Variables that the function assigned, and what. */
-  readonly assignments: readonly { readonly variable: Variable; readonly value: Ref }[]
-  readonly standIns: StandIns
+  readonly results: readonly Ref[]
+  /** The variables that it reads or writes. */
+  readonly variables: readonly Variable[]
+  /** Those that it writes. */
+  readonly assigned: ReadonlySet<Variable>
+  /** How many operations it has. */
+  readonly operations: number
 }
 
 /** Symbolic tensors are numbered above all real ones, and never twice. */
-const firstSymbol = 2 ** 40
+const firstSymbol = 2 ** 52
 let nextSymbol = firstSymbol
 
-/** Sizes that depend on data, by what they follow from, and the numbers that stand in for them in one trace. */
-export type StandIns = ReadonlyMap<string, number>
-
-/** A fixed sequence of numbers in [0, 1), for choosing stand-ins: the same for every trace (Numerical Recipes' congruential generator). */
-function sequence(): () => number {
-  let state = 20_170_123
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
+/** A number that is the same in both passes equals a probe size by accident: larger ones are needed. */
+class ProbeClash extends Error {
+  constructor(readonly number: number) {
+    super()
   }
 }
 
-/** `whole` as a sum of `parts` positive integers, or undefined if there are none. */
-function composition(whole: number, parts: number, random: () => number): number[] | undefined {
-  if (whole < parts) return undefined
-  const cuts = new Set<number>([0, whole])
-  while (cuts.size < parts + 1) cuts.add(1 + Math.floor(random() * (whole - 1)))
-  const sorted = [...cuts].sort((a, b) => a - b)
-  return sorted.slice(1).map((cut, i) => cut - (sorted[i] as number))
+const sameList = (a: readonly unknown[], b: readonly unknown[]): boolean => a.length === b.length && a.every((item, i) => item === b[i])
+const sameRefs = (a: readonly Ref[], b: readonly Ref[]): boolean =>
+  a.length === b.length && a.every(({ node, output }, i) => node === b[i]?.node && output === b[i]?.output)
+
+/** Whether a step of the second pass is that of the first. */
+function sameStep(a: Step, b: Step): boolean {
+  if (a.kind === 'op' || a.kind === 'update') {
+    if (a.kind !== b.kind || a.op !== b.op || !sameRefs(a.inputs, b.inputs)) return false
+    return attributesKey(a.attributes) === attributesKey(b.attributes)
+  }
+  return a.kind === 'variable' ? b.kind === 'variable' && a.variable === b.variable : a.kind === b.kind
 }
 
-class Tracer {
-  readonly nodes: TraceNode[] = []
-  private readonly builder = new GraphBuilder()
-  private readonly handles: TfOutput[][] = []
+/** Compares a constant of the second pass with that of the first. */
+function compareConstants({ step, dims: [dims = []] }: TraceNode, shape: readonly number[], values: Numbers): void {
+  if (step.kind !== 'constant' && step.kind !== 'sizes' && step.kind !== 'fill') return
+  const compare = (size: Size, number: number | undefined): void => {
+    if (Object.is(number, probeOf(size, 1))) return
+    if (number === probeOf(size, 0)) throw new ProbeClash(number)
+    refuse(`a number (${probeOf(size, 0)} in one pass, ${number} in the other)`)
+  }
+  const numbers = Array.from(values)
+  if (step.kind === 'fill') for (const [axis, size] of dims.entries()) compare(size, shape[axis])
+  const first: readonly Size[] = step.kind === 'sizes' ? step.entries : Array.from(step.values)
+  const expected = step.kind === 'fill' ? numbers.map(() => at(first, 0)) : first
+  const isSame = (step.kind === 'fill' || sameList(dims, shape)) && numbers.every((number, i) => Object.is(number, expected[i]))
+  if (isSame) return
+  if (step.kind === 'fill' || dims.length > 1 || !sameList(dims, shape))
+    refuse(`a constant of shape [${dims.map((size) => probeOf(size, 0)).join(', ')}]`)
+  for (const [i, number] of numbers.entries()) compare(at(expected, i), number)
+}
+
+/** One pass over a function. */
+class Pass {
   private readonly refs = new Map<number, Ref>()
-  private readonly captured = new Map<number, Ref>()
-  readonly sizes = new Map<string, number>()
-  /** Pairs of stand-ins (of the first trace and of this one) that are taken: each must tell which size it is. */
-  private readonly pairs = new Set<string>()
-  private readonly random = sequence()
+  private readonly outside = new Map<number, Ref>()
   /** Constants by tfjs's data, which keeps its values: a trace changes nothing outside it. */
   private readonly constants = new Map<object, number>()
+  private count = 0
 
   constructor(
     private readonly real: NodeBackend['binding'],
-    /** The stand-ins of the first trace, if this is the second. */
-    private readonly first: StandIns | undefined,
+    private readonly recorder: Recorder,
+    private readonly number: 0 | 1,
+    private readonly withSites: boolean,
   ) {}
 
-  /** Numbers the outputs of a node. */
-  private number(node: TraceNode, handles: TfOutput[]): TensorMetadata[] {
-    const at = this.nodes.push(node) - 1
-    this.handles.push(handles)
+  /** A step: written down in the first pass, compared in the second. */
+  step(step: Step): TensorMetadata[] {
+    const index = this.count++
+    if (this.number === 0) this.recorder.record(step, this.withSites ? new Error() : undefined)
+    const node = this.recorder.nodes[index]
+    if (!node || !sameStep(node.step, step)) return refuse('a decision (which op comes next, or an attribute of it)')
     return node.dtypes.map((dtype, output) => {
       const id = nextSymbol++
-      this.refs.set(id, { node: at, output })
-      return { id, shape: [...(node.shapes[output] as number[])], dtype }
+      this.refs.set(id, { node: index, output })
+      return { id, shape: at(node.dims, output).map((size) => probeOf(size, this.number)), dtype }
     })
   }
 
-  symbol(kind: NodeKind, dtype: number, shape: readonly number[]): TensorMetadata {
-    const handle = this.builder.placeholder(dtype, shape)
-    return this.number({ ...kind, dtypes: [dtype], shapes: [shape], site: new Error() }, [handle])[0] as TensorMetadata
-  }
-
-  constant(dtype: number, shape: readonly number[], values: ArrayBufferView): TensorMetadata {
-    const handle = this.builder.constant({ dtype, shape, values })
-    return this.number({ kind: 'constant', values, dtypes: [dtype], shapes: [shape], site: new Error() }, [handle])[0] as TensorMetadata
+  private constant(dtype: number, shape: readonly number[], values: Numbers): TensorMetadata {
+    if (this.number === 0) return at(this.step(this.recorder.constant(dtype, shape, values)), 0)
+    const expected = this.recorder.nodes[this.count]
+    if (expected) compareConstants(expected, shape, values)
+    const isConstant = expected && 'dtype' in expected.step && expected.step.kind !== 'argument' && expected.step.dtype === dtype
+    return at(this.step(isConstant ? expected.step : { kind: 'constant', dtype, shape, values }), 0)
   }
 
   /** What a tensor number stands for; a tensor from outside the function is taken in as a constant. */
   ref(id: number): Ref {
-    const known = this.refs.get(id) ?? this.captured.get(id)
+    const known = this.refs.get(id) ?? this.outside.get(id)
     if (known) return known
-    if (this.isSymbol(id))
+    if (id >= firstSymbol)
       throw new TraceError('a tensor that was made inside an earlier trace has escaped from it: make it inside, or before')
     const values = this.real.tensorDataSync(id)
-    // The addon tells values but not shapes; an Identity tells both.
-    const [copy] = this.real.executeOp('Identity', [], [id], 1) as [TensorMetadata]
+    if (Array.isArray(values) || values instanceof BigInt64Array)
+      throw new TraceError('a tensor of strings or of int64 cannot be part of a graph')
+    // The binding tells values but not shapes; an Identity tells both.
+    const copy = at(this.real.executeOp('Identity', [], [id], 1), 0)
     this.real.deleteTensor(copy.id)
-    const { id: symbol } = this.constant(copy.dtype, copy.shape, values.slice())
-    const ref = this.refs.get(symbol) as Ref
-    this.captured.set(id, ref)
+    const ref = valueAt(this.refs, this.constant(copy.dtype, copy.shape, rawBytes(copy.dtype, values)).id)
+    this.outside.set(id, ref)
     return ref
-  }
-
-  /** Known shapes of an operation's outputs, with stand-ins for what TensorFlow cannot know. */
-  private shapesOf(op: string, inputs: readonly Ref[], handles: readonly TfOutput[]): number[][] {
-    // A size follows from the inputs that are no floats: the same ones give the same size.
-    const integers = inputs.filter(({ node, output }) => (this.nodes[node] as TraceNode).dtypes[output] !== 1)
-    const key = integers.map((ref) => this.identity(ref)).join()
-    return handles.map((handle, output) => {
-      const shape = this.builder.shape(handle)
-      if (!shape) throw new TraceError(`${op}: not even the number of dimensions of its result is known before it runs`)
-      const known = shape.map((size, axis) => (size >= 0 ? size : this.standIn(`${op}/${key}/${axis}`, output, handles.length, op, inputs)))
-      if (shape.some((size) => size < 0)) this.builder.setShape(handle, known)
-      return known
-    })
-  }
-
-  /** Names a tensor; equal small constants have the same name. */
-  private identity({ node, output }: Ref): string {
-    const source = this.nodes[node] as TraceNode
-    if (source.kind !== 'constant' || source.values.byteLength > 256) return `${node}:${output}`
-    return `constant ${source.dtypes} [${source.shapes}] ${Array.from(source.values as Int32Array)}`
-  }
-
-  /** The number that stands for a size: different from the first trace's, and telling it from every other size. */
-  private standIn(key: string, output: number, outputs: number, op: string, inputs: readonly Ref[]): number {
-    const name = (i: number): string => `${key}/${i}`
-    const found = this.sizes.get(name(output))
-    if (found !== undefined) return found
-    const pair = (i: number, size: number): string => `${this.first?.get(name(i)) ?? 'new'},${size}`
-    const isGood = (size: number, i: number): boolean => size !== this.first?.get(name(i)) && !(this.first && this.pairs.has(pair(i, size)))
-    const take = (sizes: readonly number[], from: number): void => {
-      for (const [i, size] of sizes.entries()) {
-        this.pairs.add(pair(from + i, size))
-        this.sizes.set(name(from + i), size)
-      }
-    }
-    const { node, output: from } = inputs[0] ?? { node: 0, output: 0 }
-    const divides = op === 'SplitV' || op === 'DynamicPartition'
-    const whole = divides ? ((this.nodes[node] as TraceNode).shapes[from]?.[0] as number) : 0
-    for (let attempt = 0; attempt < 200 && divides; attempt++) {
-      // The pieces must add up to the whole.
-      const pieces = composition(whole, outputs, this.random)
-      if (!pieces?.every(isGood) || new Set(pieces.map((size, i) => pair(i, size))).size < outputs) continue
-      take(pieces, 0)
-      return pieces[output] as number
-    }
-    let size = 0
-    do size = 20_000 + Math.floor(this.random() * 20_000)
-    while (!isGood(size, output))
-    take([size], output)
-    return size
-  }
-
-  execute(op: string, attributes: OpAttribute[], ids: number[], outputs: number): TensorMetadata[] {
-    const site = new Error()
-    if (tensorflow().ops.get(op)?.stateful) {
-      const reason = /Random|Multinomial/.test(op)
-        ? 'draws from a hidden generator: use a RandomStream (ctx.streams)'
-        : 'has effects outside the graph'
-      throw new TraceError(`cannot trace ${op}: it ${reason}`)
-    }
-    const inputs = ids.map((id) => this.ref(id))
-    const flat = inputs.map(({ node, output }) => (this.handles[node] as TfOutput[])[output] as TfOutput)
-    let oper: number
-    try {
-      oper = this.builder.add(op, flat, attributes).pointer
-    } catch (error) {
-      const shapes = inputs.map(({ node, output }) => `[${(this.nodes[node] as TraceNode).shapes[output]?.join(', ')}]`)
-      // TensorFlow goes on to name its own node, which the caller has never seen.
-      const [reason] = (error as Error).message.split(" for '{{node")
-      throw new TraceError(`${op} of ${shapes.join(', ')}: ${reason}`)
-    }
-    const dtypes = this.builder.outputTypes(oper).slice(0, Math.max(outputs, 0))
-    const handles = dtypes.map((_, index) => ({ oper, index }))
-    const shapes = this.shapesOf(op, inputs, handles)
-    return this.number({ kind: 'op', op, attributes, inputs, dtypes, shapes, site }, handles)
-  }
-
-  adam(ids: readonly number[]): TensorMetadata[] {
-    const inputs = ids.map((id) => this.ref(id))
-    const state = inputs.slice(0, 3)
-    const shapes = state.map(({ node, output }) => (this.nodes[node] as TraceNode).shapes[output] as readonly number[])
-    const handles = shapes.map((shape) => this.builder.placeholder(1, shape))
-    return this.number({ kind: 'adam', inputs, dtypes: [1, 1, 1], shapes, site: new Error() }, handles)
   }
 
   /** Tensor numbers of an op's inputs, in place of the backend's own method. */
   inputIds(tensors: readonly Tensor[], node: NodeBackend): number[] {
     return tensors.map((tensor) => {
-      const int64 = (tensor as unknown as { valueArray?: Int32Array }).valueArray
+      const int64 = int64Of(tensor)
       if (int64) return this.constant(9, [], int64).id
       const data = node.tensorMap.get(tensor.dataId)
       if (data.values === null) return data.id
@@ -224,131 +151,183 @@ class Tracer {
     })
   }
 
-  isSymbol(id: number): boolean {
-    return id >= firstSymbol
-  }
-
-  /** The addon's stand-in. */
+  /** What stands in the binding's place. */
   binding(): NodeBackend['binding'] {
-    const refuse = (what: string): never => {
-      throw new TraceError(`cannot trace reading a tensor back (${what}): its numbers exist only when the graph runs`)
+    const refuseRead = (): never => {
+      throw new TraceError(
+        'cannot trace reading a tensor back (dataSync, arraySync, data or print): its numbers exist only when the graph runs',
+      )
     }
-    const standIn: Binding = {
+    const traced: Binding = {
       createTensor: (shape, dtype, values) => this.constant(Number(dtype), shape, rawBytes(Number(dtype), values)).id,
       deleteTensor: (id) => {
-        if (!this.isSymbol(id)) this.real.deleteTensor(id)
+        if (id < firstSymbol) this.real.deleteTensor(id)
       },
-      tensorDataSync: (id) => (this.isSymbol(id) ? refuse('dataSync, arraySync, data or print') : this.real.tensorDataSync(id)),
-      executeOp: (op, attributes, ids, outputs) => this.execute(op, attributes, ids, outputs),
-      applyAdam: (ids) => this.adam(ids),
+      tensorDataSync: (id) => (id >= firstSymbol ? refuseRead() : this.real.tensorDataSync(id)),
+      executeOp: (op, attributes, ids, outputs) =>
+        this.step({ kind: 'op', op, attributes, inputs: ids.map((id) => this.ref(id)), outputs }),
+      updateInPlace: (op, variables, ids, attributes) =>
+        this.step({ kind: 'update', op, attributes, inputs: ids.map((id) => this.ref(id)), variables }),
     }
-    // The addon's numbers for types and attributes are its own properties, not all of them enumerable.
+    // The binding's numbers for types and attributes are its own properties, not all of them enumerable.
     const properties = Object.getOwnPropertyDescriptors(this.real)
-    return Object.create(Object.prototype, { ...properties, ...Object.getOwnPropertyDescriptors(standIn) }) as NodeBackend['binding']
+    return Object.create(Object.prototype, { ...properties, ...Object.getOwnPropertyDescriptors(traced) })
   }
 
-  dispose(): void {
-    this.builder.dispose()
+  /** Ends a pass. */
+  end(): void {
+    const next = this.recorder.nodes[this.count]
+    if (next) refuse('a decision (how many ops there are)')
   }
 }
 
 /** Numbers as TensorFlow stores them. */
-function rawBytes(dtype: number, values: ArrayLike<number>): ArrayBufferView {
-  if (bytesOfType[dtype] === undefined) throw new TraceError(`a constant of TensorFlow type ${dtype} cannot be part of a graph`)
-  if (ArrayBuffer.isView(values)) return (values as unknown as Float32Array).slice()
-  if (dtype === 10) return Uint8Array.from(values)
-  return dtype === 3 ? Int32Array.from(values) : Float32Array.from(values)
+function rawBytes(dtype: number, values: ArrayLike<number>): Numbers {
+  if (values instanceof Float32Array || values instanceof Int32Array || values instanceof Uint8Array) return values.slice()
+  if (dtype === dataType.float32) return Float32Array.from(values)
+  if (dtype === dataType.int32) return Int32Array.from(values)
+  if (dtype === dataType.bool) return Uint8Array.from(values)
+  throw new TraceError(`a constant of type ${nameOfType(dtype)} cannot be part of a graph`)
 }
 
 let tracing = false
 
 /** Replaces what must not be used during a trace; returns a function that puts it back. */
 function guard(): () => void {
-  const engine = tf.engine() as unknown as { makeVariable: unknown }
   const { random } = Math
-  const { makeVariable } = engine
   Math.random = () => {
     throw new TraceError(
       'cannot trace JavaScript randomness (Math.random, or a tfjs random op): its numbers would be frozen; use a RandomStream',
     )
   }
-  engine.makeVariable = () => {
+  const allowVariables = forbidNewVariables(() => {
     throw new TraceError('cannot trace the creation of a variable: make it before, outside the compiled function')
-  }
+  })
   return () => {
     Math.random = random
-    engine.makeVariable = makeVariable
+    allowVariables()
   }
 }
 
-/**
- * Writes a function down.
- * @param call runs the function on symbolic arguments and returns the tensors of its result
- * @param first the first trace's stand-ins, when this is the second trace
- * @throws TraceError that names the op, the reason and the caller's line
- */
-export function trace(
+/** What a function returns and assigns. */
+interface Outcome {
+  readonly results: readonly Ref[]
+  readonly assignments: readonly { readonly variable: Variable; readonly value: Ref }[]
+}
+
+/** Runs a function on symbolic arguments. @returns what its results and assignments are */
+function run(
+  pass: Pass,
+  node: NodeBackend,
   argumentShapes: readonly { dtype: number; shape: readonly number[] }[],
   call: (args: Tensor[]) => Tensor[],
-  first?: StandIns,
-): Trace {
-  if (tracing) throw new TraceError('a compiled function was called inside one that is being traced: compile the outer one alone')
-  const node = backend()
+): Outcome {
   const { binding } = node
-  const tracer = new Tracer(binding, first)
-  const variables = Object.values((tf.engine() as unknown as { registeredVariables: Record<string, Variable> }).registeredVariables)
-  const held = variables.map((variable) => holdVariable(node, tracer, variable))
+  const held = livingVariables().map((variable) => holdVariable(node, pass, variable))
   const release = guard()
-  tracing = true
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 60
   tf.engine().startScope('trace')
   try {
-    node.binding = tracer.binding()
-    node.getInputTensorIds = (tensors) => tracer.inputIds(tensors, node)
-    const args = argumentShapes.map(({ dtype, shape }, index) =>
-      node.createOutputTensor(tracer.symbol({ kind: 'argument', index }, dtype, shape)),
-    )
-    const results = call(args)
-    const refOf = (tensor: Tensor): Ref => tracer.ref(node.getInputTensorIds([tensor])[0] as number)
-    const outputs = results.map(refOf)
-    const assignments = held
-      .filter(({ variable, dataId }) => variable.dataId !== dataId)
-      .map(({ variable }) => ({ variable, value: refOf(variable) }))
-    return { nodes: tracer.nodes, outputs, assignments, standIns: tracer.sizes }
+    node.binding = pass.binding()
+    node.getInputTensorIds = (tensors) => pass.inputIds(tensors, node)
+    const args = argumentShapes.map(({ dtype, shape }) => node.createOutputTensor(at(pass.step({ kind: 'argument', dtype, shape }), 0)))
+    const refOf = (tensor: Tensor): Ref => pass.ref(at(node.getInputTensorIds([tensor]), 0))
+    const results = call(args).map(refOf)
+    const changed = held.filter(({ variable, dataId }) => variable.dataId !== dataId)
+    const assignments = changed.map(({ variable }) => ({ variable, value: refOf(variable) }))
+    pass.end()
+    return { results, assignments }
   } catch (error) {
-    if (!(error instanceof Error)) throw error
+    if (!(error instanceof Error) || error instanceof ProbeClash) throw error
     const reason = /gradient function not found for (\w+)/.exec(error.message)
     const message = reason ? `cannot trace the gradient of ${reason[1]}: the op has none` : error.message
-    const failure = new TraceError(`${message}\n  at ${siteOf(error)}`)
+    const failure = new TraceError(/\n {2}at /.test(message) ? message : `${message}\n  at ${siteOf(error)}`)
     failure.cause = error
     throw failure
   } finally {
     tf.engine().endScope()
     for (const each of held) each.restore()
     node.binding = binding
-    delete (node as { getInputTensorIds?: unknown }).getInputTensorIds // the prototype's shows again
+    Reflect.deleteProperty(node, 'getInputTensorIds') // the prototype's shows again
     release()
-    tracing = false
     Error.stackTraceLimit = stackTraceLimit
-    tracer.dispose()
   }
 }
 
+/**
+ * Makes a TensorFlow function of a function of tensors.
+ * @param call runs it on symbolic arguments and returns the tensors of its result
+ * @param withSites whether the steps note where they were called, which doubles the time
+ * @throws TraceError that names the op, the reason and the caller's line
+ */
+export function trace(
+  argumentShapes: readonly { dtype: number; shape: readonly number[] }[],
+  call: (args: Tensor[]) => Tensor[],
+  withSites = false,
+): Trace {
+  if (tracing) throw new TraceError('a compiled function was called inside one that is being traced: compile the outer one alone')
+  tracing = true
+  separateVariables()
+  // A product of numbers below the probe sizes, which are primes, is no multiple of one, so that they stand out.
+  const sizes = [...argumentShapes, ...livingVariables()].flatMap(({ shape }) => shape)
+  try {
+    return traceAbove(
+      sizes.reduce((a, b) => Math.max(a, b), 20_000),
+      argumentShapes,
+      call,
+      withSites,
+    )
+  } finally {
+    tracing = false
+  }
+}
+
+function traceAbove(largest: number, ...[argumentShapes, call, withSites = false]: Parameters<typeof trace>): Trace {
+  const node = backend()
+  const graph = new FunctionGraph()
+  const recorder = new Recorder(graph, new Sizes(largest))
+  try {
+    const pass = (number: 0 | 1): Outcome => run(new Pass(node.binding, recorder, number, withSites), node, argumentShapes, call)
+    const [first, second] = [pass(0), pass(1)]
+    const { results, assignments } = first
+    const all = ({ results, assignments }: Outcome): Ref[] => [...results, ...assignments.map(({ value }) => value)]
+    if (!sameRefs(all(first), all(second))) refuse('a decision (what the function returns or assigns)')
+    const name = recorder.finish(results, assignments)
+    const assigned = new Set(assignments.map(({ variable }) => variable))
+    return { name, nodes: recorder.nodes, results, variables: graph.variables, assigned, operations: graph.operations }
+  } catch (error) {
+    graph.abandon()
+    if (!(error instanceof ProbeClash)) throw error
+    if (error.number > 2 ** 24)
+      throw new TraceError(`cannot trace a function with the number ${error.number} in it: it is too large to tell from a size`)
+    return traceAbove(error.number, argumentShapes, call, withSites)
+  } finally {
+    graph.dispose()
+  }
+}
+
+/** A variable during a trace. */
+interface Held {
+  readonly variable: Variable
+  readonly dataId: object
+  restore(): void
+}
+
 /** Lets a variable stand for itself in a trace; `restore`, after the trace's scope has ended, undoes that and any assignment. */
-function holdVariable(node: NodeBackend, tracer: Tracer, variable: Variable): { variable: Variable; dataId: object; restore(): void } {
+function holdVariable(node: NodeBackend, pass: Pass, variable: Variable): Held {
   const { dataId } = variable
   const data = node.tensorMap.get(dataId)
   let metadata: TensorMetadata | undefined
   // Made only if it is used: most functions touch few of the variables that exist. All counting of references during the trace happens
-  // on the stand-in, whose extra one keeps it from being disposed of.
+  // on this data, whose extra one keeps it from being disposed of.
   node.tensorMap.set(dataId, {
     shape: data.shape,
     dtype: data.dtype,
     values: null,
     refCount: data.refCount + 1,
     get id() {
-      metadata ??= tracer.symbol({ kind: 'variable', variable }, data.dtype, variable.shape)
+      metadata ??= at(pass.step({ kind: 'variable', variable }), 0)
       return metadata.id
     },
   })
@@ -356,12 +335,7 @@ function holdVariable(node: NodeBackend, tracer: Tracer, variable: Variable): { 
     variable,
     dataId,
     restore() {
-      const engine = tf.engine() as unknown as { disposeTensor(t: Tensor): void; incRef(t: Tensor, backend: null): void }
-      if (variable.dataId !== dataId) {
-        engine.disposeTensor(variable)
-        ;(variable as unknown as { dataId: object }).dataId = dataId
-        engine.incRef(variable, null)
-      }
+      restoreData(variable, dataId)
       node.tensorMap.set(dataId, data)
     },
   }

@@ -2,12 +2,16 @@
  * Causal self-attention (Vaswani et al. 2017, section 3.2): every place looks back at the places before it, in several heads at once.
  * Queries, keys and values of all heads come from one matrix product; a state_dict has them head by head, as the original stores them.
  */
+import { at } from '../checked'
 import { ConfigError, ShapeError } from '../errors'
 import type { Context } from '../nn/context'
 import { dropout } from '../nn/dropout'
-import { type Initializer, kaimingNormal } from '../nn/init'
+import { type Initializer, kaimingNormal } from '../nn/initializers'
 import { Linear } from '../nn/linear'
 import { assignParameter, Module, parameter, type StateDict, takeState } from '../nn/module'
+import { causalAttention, type QueryBlock, queryBlocks } from '../tensor/causal-attention'
+import { dropoutBits } from '../tensor/dropout-mask'
+import { shape3, shape4 } from '../tensor/shape'
 import type { RandomStream } from '../tensor/streams'
 import { type Tensor, tf, type Variable } from '../tensor/tf'
 
@@ -23,6 +27,9 @@ export interface AttentionOptions {
   /** How the output projection starts. */
   readonly projInit?: Initializer
 }
+
+/** Queries in a block, and the longest sequence that is computed in one piece. */
+const blockOfQueries = 64
 
 const roles = ['query', 'key', 'value'] as const
 
@@ -52,7 +59,8 @@ export class MultiHeadAttention extends Module {
    * @returns [B, T, C]
    */
   forward(x: Tensor, ctx: Context): Tensor {
-    const { value } = this.weights(x, ctx)
+    const T = at(x.shape, 1)
+    const value = T > blockOfQueries ? this.inBlocks(x, ctx) : this.weights(x, ctx).value
     return dropout(this.proj.forward(value), this.options.dropout ?? 0, ctx)
   }
 
@@ -61,49 +69,99 @@ export class MultiHeadAttention extends Module {
    * @returns weights [B, H, T, T] (after dropout when training), value [B, T, C]
    */
   weights(x: Tensor, ctx: Context): { weights: Tensor; value: Tensor } {
-    const [B, T, C] = x.shape as [number, number, number]
+    const [q, k, v] = this.heads(x)
+    const [keys, values] = ctx.cache?.extend(ctx.layer ?? 0, k, v) ?? [k, v]
+    const mask = ctx.cache?.mask ?? causalMask(at(q.shape, 2))
+    const scores = tf.mul(tf.matMul(q, keys, false, true), this.scale) // [B, H, T, T]
+    const weights = dropout(tf.softmax(tf.add(scores, mask)), this.options.dropout ?? 0, ctx)
+    return { weights, value: joinHeads(tf.matMul(weights, values)) }
+  }
+
+  /**
+   * The same value, faster for long sequences: what the mask hides is not even computed, nor is dropout drawn for it. (The plain formula draws
+   * for all of [T, T], so that the two drop other weights; drawing as much here would cost 5 % of a training step at T = 256.)
+   */
+  private inBlocks(x: Tensor, ctx: Context): Tensor {
+    const [q, k, v] = this.heads(x)
+    const [B, H, T] = shape3(q)
+    const { dropout: rate = 0 } = this.options
+    const blocks = queryBlocks(T, blockOfQueries)
+    const draw = ({ start, end }: QueryBlock): Tensor => dropoutBits([B, H, end - start, end], ctx.streams.dropout)
+    const dropped = ctx.training && rate > 0 ? { rate, bits: blocks.map(draw) } : undefined
+    return joinHeads(causalAttention(q, k, v, blocks, { scale: this.scale, dropout: dropped }))
+  }
+
+  /** Queries, keys and values: each [B, H, T, D]. */
+  private heads(x: Tensor): [q: Tensor, k: Tensor, v: Tensor] {
+    const [B, T, C] = shape3(x)
     if (x.rank !== 3 || C !== this.nEmbed || T > this.blockSize)
       throw new ShapeError(`attention: got [${x.shape.join(', ')}], expected [B, T <= ${this.blockSize}, ${this.nEmbed}]`)
-    const H = this.nHead
-    const D = this.headSize
-    const heads = tf.transpose(tf.reshape(tf.matMul(x, this.qkv), [B, T, 3, H, D]), [2, 0, 3, 1, 4]) // [3, B, H, T, D]
-    const [q, k, v] = tf.unstack(heads) as [Tensor, Tensor, Tensor]
-    const scale = 1 / Math.sqrt(this.options.scale === 'nEmbed' ? C : D)
-    const scores = tf.mul(tf.matMul(q, k, false, true), scale) // [B, H, T, T]
-    const weights = dropout(tf.softmax(tf.add(scores, causalMask(T))), this.options.dropout ?? 0, ctx)
-    const value = tf.reshape(tf.transpose(tf.matMul(weights, v), [0, 2, 1, 3]), [B, T, C])
-    return { weights, value }
+    const heads = tf.transpose(tf.reshape(tf.matMul(x, this.qkv), [B, T, 3, this.nHead, this.headSize]), [2, 0, 3, 1, 4]) // [3, B, H, T, D]
+    const parts = tf.unstack(heads)
+    return [at(parts, 0), at(parts, 1), at(parts, 2)]
+  }
+
+  private get scale(): number {
+    return 1 / Math.sqrt(this.options.scale === 'nEmbed' ? this.nEmbed : this.headSize)
   }
 
   override saveState(state: StateDict, prefix = ''): void {
-    const values = this.qkv.dataSync() as Float32Array
-    const { headSize, nEmbed } = this
-    for (let h = 0; h < this.nHead; h++) {
-      for (const [r, role] of roles.entries()) {
-        const weight = new Float32Array(headSize * nEmbed)
-        for (let d = 0; d < headSize; d++)
-          for (let c = 0; c < nEmbed; c++) weight[d * nEmbed + c] = values[c * 3 * nEmbed + r * nEmbed + h * headSize + d] as number
-        state.set(`${prefix}heads.${h}.${role}.weight`, { shape: [headSize, nEmbed], values: weight })
-      }
-      state.set(`${prefix}heads.${h}.tril`, { shape: [this.blockSize, this.blockSize], values: lowerTriangle(this.blockSize, 1, 0) })
-    }
+    saveHeads(this.qkv, this, state, prefix)
     this.proj.saveState(state, `${prefix}proj.`)
   }
 
   override loadState(state: StateDict, prefix = ''): void {
-    const values = new Float32Array(this.qkv.size)
-    const { headSize, nEmbed } = this
-    for (let h = 0; h < this.nHead; h++) {
-      for (const [r, role] of roles.entries()) {
-        const { values: weight } = takeState(state, `${prefix}heads.${h}.${role}.weight`, [headSize, nEmbed])
-        for (let d = 0; d < headSize; d++)
-          for (let c = 0; c < nEmbed; c++) values[c * 3 * nEmbed + r * nEmbed + h * headSize + d] = weight[d * nEmbed + c] as number
-      }
-      takeState(state, `${prefix}heads.${h}.tril`, [this.blockSize, this.blockSize])
-    }
-    assignParameter(this.qkv, values)
+    loadHeads(this.qkv, this, state, prefix)
     this.proj.loadState(state, `${prefix}proj.`)
   }
+}
+
+/** Heads side by side again: [B, H, T, D] -> [B, T, H * D]. */
+function joinHeads(x: Tensor): Tensor {
+  const [B, H, T, D] = shape4(x)
+  return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [B, T, H * D])
+}
+
+/** What the layout of the heads in a state_dict depends on. */
+export interface HeadSizes {
+  readonly nEmbed: number
+  readonly nHead: number
+  readonly blockSize: number
+}
+
+/** The numbers of one role of one head: the index in a state_dict's weight [headSize, nEmbed], and in qkv [C, 3C]. */
+function* placesOf({ nEmbed, nHead }: HeadSizes, head: number, role: number): Generator<[weight: number, qkv: number]> {
+  const headSize = nEmbed / nHead
+  for (let d = 0; d < headSize; d++)
+    for (let c = 0; c < nEmbed; c++) yield [d * nEmbed + c, c * 3 * nEmbed + role * nEmbed + head * headSize + d]
+}
+
+/** Queries, keys and values of all heads, [C, 3C], under PyTorch's names and in its layout, with the causal mask of each head. */
+export function saveHeads(qkv: Variable, sizes: HeadSizes, state: StateDict, prefix: string): void {
+  const { nEmbed, nHead, blockSize } = sizes
+  const values = qkv.dataSync<'float32'>()
+  for (let h = 0; h < nHead; h++) {
+    for (const [r, role] of roles.entries()) {
+      const weight = new Float32Array((nEmbed / nHead) * nEmbed)
+      for (const [to, from] of placesOf(sizes, h, r)) weight[to] = at(values, from)
+      state.set(`${prefix}heads.${h}.${role}.weight`, { shape: [nEmbed / nHead, nEmbed], values: weight })
+    }
+    state.set(`${prefix}heads.${h}.tril`, { shape: [blockSize, blockSize], values: lowerTriangle(blockSize, 1, 0) })
+  }
+}
+
+/** The reverse of `saveHeads`. @throws CheckpointError if a tensor is missing or has another shape */
+export function loadHeads(qkv: Variable, sizes: HeadSizes, state: StateDict, prefix: string): void {
+  const { nEmbed, nHead, blockSize } = sizes
+  const values = new Float32Array(qkv.size)
+  for (let h = 0; h < nHead; h++) {
+    for (const [r, role] of roles.entries()) {
+      const { values: weight } = takeState(state, `${prefix}heads.${h}.${role}.weight`, [nEmbed / nHead, nEmbed])
+      for (const [from, to] of placesOf(sizes, h, r)) values[to] = at(weight, from)
+    }
+    takeState(state, `${prefix}heads.${h}.tril`, [blockSize, blockSize])
+  }
+  assignParameter(qkv, values)
 }
 
 function lowerTriangle(size: number, inside: number, outside: number): Float32Array {

@@ -1,34 +1,48 @@
 /**
- * Block: communication (attention), then computation (a sparse mixture of experts), each on a normalised copy of the residual stream
+ * Block: communication (attention), then computation (a sparse mixture of experts), each on a normalized copy of the residual stream
  * (pre-norm; Xiong et al. 2020, section 3).
  */
-import type { SparseMoE } from '../moe/sparse-moe'
 import type { Context } from '../nn/context'
 import { inHalves } from '../nn/halves'
 import { LayerNorm } from '../nn/layer-norm'
 import { Module } from '../nn/module'
 import { type Tensor, tf } from '../tensor/tf'
-import type { MultiHeadAttention } from './attention'
+
+/** What a block needs of its attention: [B, T, C] -> [B, T, C]; no position may look at a later one. */
+export interface AttentionModule extends Module {
+  forward(x: Tensor, ctx: Context): Tensor
+}
+
+/** What a block needs of its mixture, or of whatever stands in its place: [B, T, C] -> [B, T, C]. */
+export interface MixtureModule extends Module {
+  forward(x: Tensor, ctx: Context): Tensor
+  /** Whether the output for one sequence is the same whatever the others of the batch are; unknown counts as no. */
+  rowsAreIndependent?(training: boolean): boolean
+  /** Whether the output for a token depends on later ones, in evaluation too; default: no. */
+  looksAhead?(): boolean
+  /** How many parameters a token meets; default: all. */
+  activeParameterCount?(topK: number): number
+}
 
 /** One layer of the model. */
-export class Block extends Module {
-  readonly attention: MultiHeadAttention
-  readonly moe: SparseMoE
+export class Block<Attention extends AttentionModule = AttentionModule, Mixture extends MixtureModule = MixtureModule> extends Module {
+  readonly attention: Attention
+  readonly moe: Mixture
   readonly ln1: LayerNorm
   readonly ln2: LayerNorm
   protected override readonly stateNames = { attention: 'sa', moe: 'smoe' }
 
-  constructor(nEmbed: number, attention: MultiHeadAttention, moe: SparseMoE) {
+  constructor(nEmbed: number, attention: Attention, moe: Mixture) {
     super()
     this.attention = attention
     this.moe = moe
-    this.ln1 = new LayerNorm(nEmbed)
+    this.ln1 = inHalves(new LayerNorm(nEmbed)) // for speed, as the model's attention
     this.ln2 = new LayerNorm(nEmbed)
   }
 
   /** [B, T, C] -> [B, T, C] */
   forward(x: Tensor, ctx: Context): Tensor {
-    const attended = inHalves(x, ctx, (x, ctx) => tf.add(x, this.attention.forward(this.ln1.forward(x), ctx)))
+    const attended = tf.add(x, this.attention.forward(this.ln1.forward(x), ctx))
     return tf.add(attended, this.moe.forward(this.ln2.forward(attended), ctx))
   }
 }

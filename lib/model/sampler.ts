@@ -1,18 +1,21 @@
 /**
  * Writing text: one character at a time from the model's scores, over the last T characters.
  *
- * The window is always full width, padded behind the text; attention is causal, so what stands behind a place cannot change it. (The
- * original grows the window instead; with its noise and capacity on, that is not the same, and `likeMakemoe` does it so.)
+ * While the text is shorter than the window, a character costs a forward pass of one position (KeyValueCache), where the model allows it.
+ * Otherwise the window is computed in full width, padded behind the text; attention is causal, so what stands behind a position cannot change
+ * it. (The original grows the window instead; with its noise and capacity on, that is not the same, and `likeMakemoe` does it so.)
  */
+import { at } from '../checked'
 import { ConfigError, ShapeError } from '../errors'
 import type { Context } from '../nn/context'
+import { shape3 } from '../tensor/shape'
 import type { Streams } from '../tensor/streams'
 import { type Tensor, tf } from '../tensor/tf'
 import type { SparseMoELanguageModel } from './language-model'
 
 /** How characters are drawn. */
 export interface SamplingOptions {
-  /** The scores are divided by it: below 1 bolder, above 1 wilder; 0 takes the best. Default 1. */
+  /** Divides the logits: below 1 more greedy, above 1 more random, 0 greedy. Default 1. */
   readonly temperature?: number
   /** Draw only among the best this many. */
   readonly sampleTopK?: number | undefined
@@ -38,7 +41,7 @@ export function validateSampling({ temperature = 1, sampleTopK, sampleTopP }: Sa
  * @returns float32 [S, V]
  */
 export function filterLogits(logits: Tensor, { temperature = 1, sampleTopK, sampleTopP }: SamplingOptions): Tensor {
-  const classes = logits.shape[1] as number
+  const classes = at(logits.shape, 1)
   const keepBest = temperature === 0 ? 1 : Math.min(sampleTopK ?? classes, classes)
   let scores = temperature === 0 ? logits : tf.div(logits, temperature)
   if (keepBest === classes && (sampleTopP === undefined || sampleTopP === 1)) return scores
@@ -58,31 +61,40 @@ export function filterLogits(logits: Tensor, { temperature = 1, sampleTopK, samp
 }
 
 /**
+ * The logits behind each sequence's last character.
+ * @param window int32 [S, T]
+ * @param last the position of each sequence's last character, int32 [S]
+ * @returns float32 [S, V]
+ */
+function lastLogits(model: SparseMoELanguageModel, window: Tensor, last: Tensor, ctx: Context): Tensor {
+  const logits = model.forward(window, ctx) // [S, T, V]
+  const [S, T, V] = shape3(logits)
+  const rows = tf.add(tf.mul(tf.range(0, S, 1, 'int32'), tf.scalar(T, 'int32')), last)
+  return tf.gather(tf.reshape(logits, [S * T, V]), rows)
+}
+
+/**
  * Draws the next character of each sequence.
  * @param window int32 [S, T]
- * @param last the place of each sequence's last character, int32 [S]
+ * @param last the position of each sequence's last character, int32 [S]
  * @returns int32 [S]
  */
 export function nextCharacter(model: SparseMoELanguageModel, window: Tensor, last: Tensor, options: SamplingOptions, ctx: Context): Tensor {
-  return tf.tidy(() => {
-    const logits = model.forward(window, ctx) // [S, T, V]
-    const [S, T, V] = logits.shape as [number, number, number]
-    const rows = tf.add(tf.mul(tf.range(0, S, 1, 'int32'), tf.scalar(T, 'int32')), last)
-    const lastLogits = tf.gather(tf.reshape(logits, [S * T, V]), rows as never) // [S, V]
-    return ctx.streams.sampling.categorical(filterLogits(lastLogits, options))
-  })
+  return tf.tidy(() => ctx.streams.sampling.categorical(filterLogits(lastLogits(model, window, last, ctx), options)))
 }
 
-/** The signature of a step of generation, so that a compiled one can stand in. */
-export type NextCharacter = (window: Tensor, last: Tensor) => Tensor
+/** A step of generation; it may be compiled. */
+export type GenerationStep<Args extends Tensor[]> = (...args: Args) => Tensor
 
 export interface GenerateOptions extends SamplingOptions {
   readonly tokens: number
   readonly streams: Streams
   /** As the original: dropout and routing noise on, the window growing, from training mode. */
   readonly likeMakemoe?: boolean
-  /** Makes the step: eager by default, or compiled. */
-  readonly makeStep?: (step: NextCharacter) => NextCharacter
+  /** Makes a step: eager by default, or compiled. */
+  readonly makeStep?: <Args extends Tensor[]>(step: GenerationStep<Args>) => GenerationStep<Args>
+  /** Whether to keep keys and values until the window slides, where the model allows it. Default: yes. */
+  readonly cached?: boolean
 }
 
 /**
@@ -97,29 +109,59 @@ export function* generate(
   options: GenerateOptions,
 ): Generator<Int32Array> {
   validateSampling(options)
+  if (model.looksAhead?.())
+    throw new ConfigError(
+      'generate: got a model whose experts choose tokens, which looks ahead, expected one that writes from left to right',
+    )
   if (prompts.length === 0 || prompts.some((prompt) => prompt.length === 0))
     throw new ShapeError('generate: got an empty prompt, expected at least one character in each')
   const { blockSize } = model.config
-  const ctx: Context = { training: options.likeMakemoe ?? false, streams: options.streams }
-  const { makeStep = (step) => step } = options
-  const step = makeStep((window, last) => nextCharacter(model, window, last, options, ctx))
-  const rows = prompts.map((prompt) => Array.from(prompt).slice(-blockSize))
-  for (let i = 0; i < options.tokens; i++) {
-    const longest = Math.max(...rows.map((row) => row.length))
-    const width = options.likeMakemoe ? longest : blockSize
+  const { streams, likeMakemoe = false, cached = true, makeStep = (step) => step } = options
+  const ctx: Context = { training: likeMakemoe, streams }
+  const texts = prompts.map((prompt) => Array.from(prompt))
+  const longest = (): number => Math.max(...texts.map((text) => text.length))
+
+  const whole = makeStep(function wholeWindow(window: Tensor, last: Tensor) {
+    return tf.tidy(() => lastLogits(model, window, last, ctx))
+  })
+  const fromWindow = (): Tensor => {
+    const width = likeMakemoe ? Math.min(longest(), blockSize) : blockSize
+    const rows = texts.map((text) => text.slice(-width))
     const padded = rows.flatMap((row) => [...row, ...new Array<number>(width - row.length).fill(0)])
-    const window = tf.tensor2d(padded, [rows.length, width], 'int32')
-    const last = tf.tensor1d(
-      rows.map((row) => row.length - 1),
-      'int32',
-    )
-    const drawn = step(window, last)
-    const characters = drawn.dataSync() as Int32Array
-    tf.dispose([window, last, drawn])
-    for (const [s, row] of rows.entries()) {
-      row.push(characters[s] as number)
-      if (row.length > blockSize) row.shift()
+    const last = rows.map((row) => row.length - 1)
+    return tf.tidy(() => whole(tf.tensor2d(padded, [rows.length, width], 'int32'), tf.tensor1d(last, 'int32')))
+  }
+
+  const cache = cached && !likeMakemoe && longest() <= blockSize ? model.newCache?.(texts.length) : undefined
+  const one = makeStep(function onePosition(ids: Tensor, position: Tensor) {
+    return tf.tidy(() => tf.squeeze(model.forward(ids, cache ? { ...ctx, cache: cache.at(position) } : ctx), [1]))
+  })
+  /** Passes what the cache lacks, the last `missing` characters; a shorter text's first character is passed again until its turn comes. */
+  const fromCache = (missing: number): Tensor => {
+    const pass = (back: number): Tensor => {
+      const positions = texts.map((text) => Math.max(text.length - 1 - back, 0))
+      const ids = positions.map((position, s) => [at(at(texts, s), position)])
+      return tf.tidy(() => one(tf.tensor2d(ids, [texts.length, 1], 'int32'), tf.tensor1d(positions, 'int32')))
     }
-    yield characters
+    for (let back = missing - 1; back > 0; back--) pass(back).dispose()
+    return pass(0)
+  }
+
+  const draw = makeStep(function drawCharacter(logits: Tensor) {
+    return tf.tidy(() => streams.sampling.categorical(filterLogits(logits, options)))
+  })
+  try {
+    let missing = longest()
+    for (let i = 0; i < options.tokens; i++) {
+      const logits = cache && longest() <= blockSize ? fromCache(missing) : fromWindow()
+      const drawn = draw(logits)
+      const characters = drawn.dataSync<'int32'>()
+      tf.dispose([logits, drawn])
+      for (const [s, text] of texts.entries()) text.push(at(characters, s))
+      missing = 1
+      yield characters
+    }
+  } finally {
+    cache?.dispose()
   }
 }

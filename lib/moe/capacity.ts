@@ -4,10 +4,10 @@
  */
 
 /**
- * capacity = floor(tokens * topK / numExperts * factor), at least `least`.
+ * capacity = floor(tokens * topK / numExperts * factor), at least `minimum`.
  * @param tokens N = B * T
- * @param least the original allows 0, at which an expert serves nobody (with N = 1 to 3 at its defaults); ours is 1
+ * @param minimum the original allows 0, at which an expert serves nobody (with N = 1 to 3 at its defaults); ours is 1
  */
-export function expertCapacity(tokens: number, topK: number, numExperts: number, factor: number, least = 1): number {
-  return Math.max(least, Math.floor(((tokens * topK) / numExperts) * factor))
+export function expertCapacity(tokens: number, topK: number, numExperts: number, factor: number, minimum = 1): number {
+  return Math.max(minimum, Math.floor(((tokens * topK) / numExperts) * factor))
 }

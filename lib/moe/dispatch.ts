@@ -2,86 +2,76 @@
  * Dispatch: how tokens reach their experts and come back, without padding and without a loop over tokens.
  *
  * A plan gives every (token, choice) pair a slot; the slots of an expert lie side by side. Rows are gathered into slot order, split by
- * expert (the sizes are known only at run time), and gathered back. The gradient of each gather is the gather the other way round.
+ * expert (the sizes are known only at run time), and gathered back.
  * Pairs are numbered choice by choice: the first choices of all N tokens, then their second choices, so that pair p is of token p mod N.
  */
-import { customGradient } from '../tensor/custom-gradient'
+import type { Context } from '../nn/context'
 import { multiOp, op } from '../tensor/op'
+import { type PairIndex, toPairs, toSlots, weightedSum } from '../tensor/pairs'
+import { matrixShape } from '../tensor/shape'
 import { type Tensor, tf } from '../tensor/tf'
+import type { Routing } from './contracts'
+import { type DropPolicy, type DropPolicyName, dropPolicies } from './parts'
 
 /** Where each pair goes. N tokens, K choices, E experts, S slots, as many as pairs that are served. All int32. */
-export interface DispatchPlan {
-  /** The slot of each pair, counted from 0; S: dropped. [K, N] */
-  readonly slotOfPair: Tensor
-  /** The pair in each slot. [S] */
-  readonly pairOfSlot: Tensor
-  /** The token in each slot. [S] */
-  readonly tokenOfSlot: Tensor
+export interface DispatchPlan extends PairIndex {
+  /** Pairs that asked for each expert. [E] */
+  readonly demand: Tensor
   /** Pairs that each expert serves, which are its slots. [E] */
   readonly load: Tensor
-  /** Whether pairs may be dropped. */
-  readonly drops: boolean
 }
 
 /** Which pairs an expert keeps when it has more than it may serve. */
 export interface Capacity {
   /** Pairs that an expert serves at most. */
   readonly limit: number
-  /**
-   * `flat`: the first in the order of tokens, as the original. `rank`: all first choices before any second choice, and among equals the
-   * larger gate first (GShard, 2006.16668, section 2.2, orders by choice; the gate breaks ties fairly between places in the batch).
-   */
-  readonly policy: 'flat' | 'rank'
+  readonly policy: DropPolicyName | DropPolicy
 }
 
 /**
  * Assigns slots.
- * @param indices chosen experts, int32 [N, K]
- * @param gates weights of the chosen experts, float32 [N, K]; used by the policy `rank` alone
+ * @param routing the router's decision; the gates are for the drop policy
  * @param capacity how many pairs an expert serves at most; undefined: all
+ * @param ctx for a drop policy that draws
  */
-export function planDispatch(indices: Tensor, gates: Tensor, numExperts: number, capacity?: Capacity): DispatchPlan {
-  const [N, K] = indices.shape as [number, number]
+export function planDispatch(
+  { indices, weights, partial = false }: Pick<Routing, 'indices' | 'weights' | 'partial'>,
+  numExperts: number,
+  capacity?: Capacity,
+  ctx?: Context,
+): DispatchPlan {
+  const [N, K] = matrixShape(indices, 'planDispatch: indices')
   const pairs = N * K
   const expertOfPair = tf.concat(tf.unstack(indices, 1))
-  const demand = tf.sum(tf.oneHot(expertOfPair as never, numExperts, 1, 0, 'int32'), 0)
+  const demand = tf.sum(tf.oneHot(expertOfPair, numExperts, 1, 0, 'int32'), 0)
   const load = capacity ? tf.minimum(demand, tf.scalar(capacity.limit, 'int32')) : demand
 
-  const order = capacity ? serviceOrder(gates, capacity.policy) : tf.range(0, pairs, 1, 'int32')
-  const asked = partition(order, capacity ? tf.gather(expertOfPair, order as never) : expertOfPair, numExperts)
+  const order = capacity ? serviceOrder(capacity.policy)(weights, ctx) : tf.range(0, pairs, 1, 'int32')
+  const groups = partition(order, capacity ? tf.gather(expertOfPair, order) : expertOfPair, numExperts + (partial ? 1 : 0))
+  const asked = groups.slice(0, numExperts) // the last group of a partial routing is of no expert
   const pairOfSlot = tf.concat(capacity ? firstOfEach(asked, load) : asked)
 
   const slots = tf.cumsum(tf.onesLike(pairOfSlot), 0, true)
-  const unserved = capacity ? op('Fill', [tf.tensor1d([pairs], 'int32'), tf.sum(load)]) : tf.zeros([pairs], 'int32')
-  const slotOfPair = tf.reshape(op('TensorScatterUpdate', [unserved, tf.expandDims(pairOfSlot, 1), slots]), [K, N])
+  const drops = capacity !== undefined || partial
+  const paddingSlots = drops ? op('Fill', [tf.tensor1d([pairs], 'int32'), tf.sum(load)]) : tf.zeros([pairs], 'int32')
+  const slotOfPair = tf.reshape(op('TensorScatterUpdate', [paddingSlots, tf.expandDims(pairOfSlot, 1), slots]), [K, N])
   const tokenOfSlot = tf.mod(pairOfSlot, tf.scalar(N, 'int32'))
-  return { slotOfPair, pairOfSlot, tokenOfSlot, load, drops: capacity !== undefined }
+  return { slotOfPair, pairOfSlot, tokenOfSlot, demand, load, drops }
 }
+
+const serviceOrder = (policy: DropPolicyName | DropPolicy): DropPolicy => (typeof policy === 'string' ? dropPolicies[policy] : policy)
 
 /** Values by the number beside them: all with 0, all with 1, and so on, each group in the order given. */
 function partition(values: Tensor, numbers: Tensor, groups: number): Tensor[] {
+  if (groups === 1) return [values]
   return multiOp('DynamicPartition', [values, numbers], groups, { num_partitions: groups })
 }
 
 /** The first entries of each list, as many as `counts` says. */
 function firstOfEach(lists: readonly Tensor[], counts: Tensor): Tensor[] {
   const start = tf.tensor1d([0], 'int32')
-  return tf.split(counts, lists.length).map((count, i) => op('Slice', [lists[i] as Tensor, start, count]))
-}
-
-/** The order in which pairs are served. int32 [K * N] */
-function serviceOrder(gates: Tensor, policy: Capacity['policy']): Tensor {
-  const [N, K] = gates.shape as [number, number]
-  if (policy === 'flat') return tf.tensor1d(Int32Array.from({ length: N * K }, (_, i) => (i % K) * N + Math.floor(i / K)))
-  // Gates are at most 1, so a step of 2 between the ranks keeps them apart.
-  const ranks = tf.mul(tf.range(0, K, 1, 'float32'), -2)
-  return tf.topk(tf.reshape(tf.transpose(tf.add(gates, ranks)), [N * K]), N * K).indices
-}
-
-/** Rows of y by slot; where pairs may be dropped, the slot behind the last is a row of zeros. */
-function gatherSlots(y: Tensor, slotOfPair: Tensor, drops: boolean): Tensor {
-  const rows = drops ? tf.concat([y, tf.zeros([1, y.shape[1] as number])], 0) : y
-  return tf.gather(rows, slotOfPair as never)
+  const sizes = tf.split(counts, lists.length)
+  return lists.map((list, i) => op('Slice', [list, start, sizes[i] ?? start]))
 }
 
 /**
@@ -89,29 +79,27 @@ function gatherSlots(y: Tensor, slotOfPair: Tensor, drops: boolean): Tensor {
  * @param x float32 [N, C]
  * @returns float32 [S, C]
  */
-export function dispatchRows(x: Tensor, plan: DispatchPlan): Tensor {
-  return customGradient([x], ([x], save) => {
-    save([plan.slotOfPair])
-    return {
-      value: tf.gather(x as Tensor, plan.tokenOfSlot as never),
-      gradient: (dy, [slotOfPair]) => [tf.addN(tf.unstack(gatherSlots(dy, slotOfPair as Tensor, plan.drops)))],
-    }
-  })
-}
+export const dispatchRows = (x: Tensor, plan: DispatchPlan): Tensor => toSlots(x, plan)
 
 /**
  * Expert outputs back in the order of pairs; a dropped pair gets zeros.
  * @param y float32 [S, C]
  * @returns float32 [K, N, C]
  */
-export function collectRows(y: Tensor, plan: DispatchPlan): Tensor {
-  return customGradient([y], ([y], save) => {
-    save([plan.pairOfSlot])
-    return {
-      value: gatherSlots(y as Tensor, plan.slotOfPair, plan.drops),
-      gradient: (dy, [pairOfSlot]) => [tf.gather(tf.reshape(dy, [-1, dy.shape[2] as number]), pairOfSlot as never)],
-    }
-  })
+export const collectRows = (y: Tensor, plan: DispatchPlan): Tensor => toPairs(y, plan)
+
+/**
+ * Gates after drops: those of dropped pairs 0, a token's others scaled so that they keep their sum; all 0 where all were dropped.
+ * G'_k = G_k * (sum of all G) / (sum of the served G)
+ * @param weights float32 [N, K]
+ * @returns float32 [N, K]
+ */
+export function renormalizedGates(weights: Tensor, { slotOfPair, load }: DispatchPlan): Tensor {
+  const served = tf.stopGradient(tf.transpose(tf.cast(tf.less(slotOfPair, tf.sum(load)), 'float32'))) // [N, K]
+  const kept = tf.mul(weights, served)
+  const sum = tf.sum(kept, 1, true) // [N, 1]
+  const divisor = tf.add(sum, tf.cast(tf.equal(tf.stopGradient(sum), 0), 'float32'))
+  return tf.mul(kept, tf.div(tf.sum(weights, 1, true), divisor))
 }
 
 /**
@@ -120,13 +108,4 @@ export function collectRows(y: Tensor, plan: DispatchPlan): Tensor {
  * @param weights float32 [N, K]
  * @returns float32 [N, C]
  */
-export function combine(served: Tensor, weights: Tensor): Tensor {
-  return customGradient([served, weights], ([served, weights], save) => {
-    const gates = tf.unstack(weights as Tensor, 1).map((gate) => tf.expandDims(gate, 1)) // K of [N, 1]
-    save([served as Tensor, ...gates])
-    return {
-      value: tf.addN(tf.unstack(served as Tensor).map((rows, k) => tf.mul(rows, gates[k] as Tensor))),
-      gradient: (dy, [served, ...gates]) => [tf.mul(dy, tf.stack(gates)), tf.transpose(tf.sum(tf.mul(served as Tensor, dy), -1))],
-    }
-  })
-}
+export const combine = (served: Tensor, weights: Tensor): Tensor => weightedSum(served, weights)

@@ -1,9 +1,9 @@
 /**
- * Embedding: a row of numbers for each symbol. Stored [symbols, C], as in PyTorch; starts N(0, 1) unless told otherwise.
+ * Embedding: a row of numbers for each token id. Stored [symbols, C], as in PyTorch; starts N(0, 1) unless told otherwise.
  */
 import type { RandomStream } from '../tensor/streams'
 import { type Tensor, tf, type Variable } from '../tensor/tf'
-import { type Initializer, normalInit } from './init'
+import { type Initializer, normalInit } from './initializers'
 import { Module, parameter } from './module'
 
 /** A table of vectors. */
@@ -21,6 +21,6 @@ export class Embedding extends Module {
    * @returns float32 [..., nEmbed]
    */
   forward(ids: Tensor): Tensor {
-    return tf.gather(this.weight, ids as never)
+    return tf.gather(this.weight, ids)
   }
 }

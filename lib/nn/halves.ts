@@ -1,34 +1,47 @@
-/** Two independent branches where one chain of small ops would keep a single core busy. */
-import type { RandomStream } from '../tensor/streams'
+/** Two independent subgraphs where one chain of small ops would keep a single core busy. */
+import { at } from '../checked'
+import { type RandomStream, splitStream } from '../tensor/streams'
 import { type Tensor, tf } from '../tensor/tf'
 import type { Context } from './context'
+import type { Module } from './module'
+
+/** A module whose forward treats the entries of the first axis independently. */
+type PerSequence = Module & { forward(x: Tensor, ctx?: Context): Tensor }
+
+/** The halves that a joined result was made of, so that the next module in a row need not cut them again. */
+const halvesOf = new WeakMap<Tensor, readonly [Tensor, Tensor]>()
+
+function halve(x: Tensor): readonly [Tensor, Tensor] {
+  const made = halvesOf.get(x)
+  if (made?.every((half) => !half.isDisposed)) return made
+  const size = x.shape[0] ?? 0
+  const halves = tf.split(x, [Math.ceil(size / 2), Math.floor(size / 2)])
+  return [at(halves, 0), at(halves, 1)]
+}
 
 /**
- * f of both halves of the first axis, joined: a graph runs them at the same time. The ops around attention are too small to be worth
- * splitting inside, and each waits for the one before. Dropout draws for both halves at once, so that it is the same as undivided.
- * @param x [B, ...]
- * @param f must treat the entries of the first axis independently
+ * Makes a module compute both halves of its input's first axis on their own, for speed alone: a graph runs them at the same time. The ops
+ * around attention are too small to be worth splitting inside, and each waits for the one before. The result is the same, dropout included.
+ * @param module must treat the entries of the first axis independently
+ * @returns the same module
  */
-export function inHalves(x: Tensor, ctx: Context, f: (half: Tensor, ctx: Context) => Tensor): Tensor {
-  const [B = 0] = x.shape
-  if (B < 2) return f(x, ctx)
-  const sizes = [Math.ceil(B / 2), Math.floor(B / 2)]
-  const [first, second] = tf.split(x, sizes) as [Tensor, Tensor]
-  const forSecond: Tensor[] = []
-  const drawing = (bits: RandomStream['bits']): Context => {
-    const dropout: RandomStream = Object.assign(Object.create(ctx.streams.dropout), { bits })
-    return { ...ctx, streams: { ...ctx.streams, dropout } }
+export function inHalves<M extends PerSequence>(module: M): M {
+  const whole = module.forward.bind(module)
+  module.forward = (x: Tensor, ctx?: Context): Tensor => {
+    if ((x.shape[0] ?? 0) < 2 || ctx?.cache) return whole(x, ctx) // a cache is of all sequences
+    const [first, second] = halve(x)
+    const streams =
+      ctx &&
+      splitStream(
+        ctx.streams.dropout,
+        [first, second].map((half) => half.shape[0] ?? 0),
+      )
+    const resultOf = (half: Tensor, dropout: RandomStream | undefined): Tensor =>
+      whole(half, ctx && dropout && { ...ctx, streams: { ...ctx.streams, dropout } })
+    const results = [resultOf(first, streams?.[0]), resultOf(second, streams?.[1])] as const
+    const joined = tf.concat([...results])
+    halvesOf.set(joined, results)
+    return joined
   }
-  const drawn = drawing((shape) => {
-    const [mine, others] = tf.split(ctx.streams.dropout.bits([B, ...shape.slice(1)]), sizes) as [Tensor, Tensor]
-    forSecond.push(tf.keep(others)) // past the scope in which the first half's mask is made
-    return mine
-  })
-  const kept = drawing(() => {
-    const others = forSecond.shift() as Tensor
-    const mine = tf.clone(others)
-    others.dispose()
-    return mine
-  })
-  return tf.concat([f(first, drawn), f(second, kept)])
+  return module
 }

@@ -5,7 +5,7 @@
 import { ShapeError } from '../errors'
 import type { RandomStream } from '../tensor/streams'
 import { type Tensor, tf, type Variable } from '../tensor/tf'
-import { type Initializer, kaimingNormal, uniformBias } from './init'
+import { type Initializer, kaimingNormal, uniformBias } from './initializers'
 import { assignParameter, Module, parameter, type StateDict, takeState, transposed } from './module'
 
 export interface LinearOptions {
@@ -45,7 +45,7 @@ export class Linear extends Module {
   }
 
   override saveState(state: StateDict, prefix = ''): void {
-    const values = this.weight.dataSync() as Float32Array
+    const values = this.weight.dataSync<'float32'>()
     state.set(`${prefix}weight`, { shape: [this.fanOut, this.fanIn], values: transposed(values, this.fanIn, this.fanOut) })
     if (this.bias) state.set(`${prefix}bias`, { shape: [this.fanOut], values: Float32Array.from(this.bias.dataSync()) })
   }

@@ -3,8 +3,10 @@
  * holds a `tf.Variable`; a child is a property that holds a Module or an array of Modules. A module keeps no mode and no randomness:
  * those come with each call, in the context.
  */
+import { at } from '../checked'
 import { CheckpointError } from '../errors'
 import { type Tensor, tf, type Variable } from '../tensor/tf'
+import { nameErrors } from './error-path'
 
 /** A named tensor in PyTorch's layout, as plain numbers. */
 export interface StateTensor {
@@ -27,10 +29,23 @@ export function parameter(value: Tensor): Variable {
   return variable
 }
 
+/** A state that the optimizer leaves alone and checkpoints keep (PyTorch's buffer): it is assigned by its module. */
+export function buffer(value: Tensor): Variable {
+  const variable = tf.variable(value, false)
+  value.dispose()
+  return variable
+}
+
+const count = (parameters: number): string => parameters.toLocaleString('en-US')
+
 /** Base class of everything with parameters. */
 export abstract class Module {
   /** Properties whose name in a PyTorch state_dict differs from ours. */
   protected readonly stateNames: Readonly<Record<string, string>> = {}
+
+  constructor() {
+    nameErrors(this)
+  }
 
   private *members(): Generator<[name: string, member: Variable | Module]> {
     for (const [name, value] of Object.entries(this)) {
@@ -41,8 +56,13 @@ export abstract class Module {
 
   /** All parameters below this module, with their dotted names, in the order of definition. */
   namedParameters(prefix = ''): NamedParameter[] {
+    return this.namedVariables(prefix).filter(([, variable]) => variable.trainable)
+  }
+
+  /** All parameters and buffers below this module, with their dotted names. */
+  private namedVariables(prefix = ''): NamedParameter[] {
     return [...this.members()].flatMap(([name, member]) =>
-      member instanceof Module ? member.namedParameters(`${prefix}${name}.`) : [[`${prefix}${name}`, member] as const],
+      member instanceof Module ? member.namedVariables(`${prefix}${name}.`) : [[`${prefix}${name}`, member] as const],
     )
   }
 
@@ -85,21 +105,40 @@ export abstract class Module {
     }
   }
 
-  /** Frees the parameters. */
+  /** Frees the parameters and buffers. */
   dispose(): void {
-    for (const variable of this.parameters()) variable.dispose()
+    for (const [, variable] of this.namedVariables()) variable.dispose()
   }
 
-  /** The tree of modules with their shapes and parameter counts, as text. */
-  describe(name = this.constructor.name, indent = ''): string {
-    const own = [...this.members()]
-    const total = this.parameterCount().toLocaleString('en-US')
-    const lines = [`${indent}${name}${name === this.constructor.name ? '' : `: ${this.constructor.name}`} (${total})`]
-    for (const [childName, member] of own) {
-      if (member instanceof Module) lines.push(member.describe(childName, `${indent}  `))
-      else lines.push(`${indent}  ${childName} [${member.shape.join(', ')}]`)
+  /** The name under which this module holds a child, `experts.2`; undefined if it does not. */
+  nameOf(child: object): string | undefined {
+    for (const [name, member] of this.members()) if (member === child) return name
+    return undefined
+  }
+
+  /** The tree of modules with their shapes and parameter counts, as text; equal neighbors of a list share a line. */
+  describe(): string {
+    return `${this.constructor.name} (${count(this.parameterCount())})${this.membersAsText('  ')}`
+  }
+
+  private membersAsText(indent: string): string {
+    const lines: { name: string; text: string; last: string }[] = []
+    for (const [name, member] of this.members()) {
+      const text =
+        member instanceof Module
+          ? `${member.constructor.name} (${count(member.parameterCount())})${member.membersAsText(`${indent}  `)}`
+          : `[${member.shape.join(', ')}]`
+      const index = /\.(\d+)$/.exec(name)?.[1]
+      const before = lines.at(-1)
+      if (index !== undefined && Number(index) > 0 && before?.text === text) before.last = `-${index}`
+      else lines.push({ name, text, last: '' })
     }
-    return lines.join('\n')
+    return lines.map(({ name, text, last }) => `\n${indent}${name}${last}${text.startsWith('[') ? ' ' : ': '}${text}`).join('')
+  }
+
+  /** What Node and a notebook print. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.describe()
   }
 }
 
@@ -124,6 +163,6 @@ export function assignParameter(variable: Variable, values: Float32Array): void 
 /** The transpose of a row-major matrix. */
 export function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
   const result = new Float32Array(values.length)
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) result[c * rows + r] = values[r * columns + c] as number
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) result[c * rows + r] = at(values, r * columns + c)
   return result
 }

@@ -1,5 +1,6 @@
 /** Bars and lines: characters of a text, losses, load, noise, capacity. */
-import { colour, type Figure, layout, visible } from './figure'
+import { at } from '../checked'
+import { color, type Figure, layout, visible } from './figure'
 
 /** How often each character occurs, most frequent first. */
 export function characterFrequencies(text: string): Figure {
@@ -8,9 +9,9 @@ export function characterFrequencies(text: string): Figure {
   const sorted = [...counts].sort((a, b) => b[1] - a[1])
   const x = sorted.map(([character]) => visible(character))
   return {
-    data: [{ type: 'bar', x, y: sorted.map(([, count]) => count), marker: { color: colour(0) } }],
+    data: [{ type: 'bar', x, y: sorted.map(([, count]) => count), marker: { color: color(0) } }],
     layout: layout(`The ${sorted.length} characters of the text`, 'character', 'occurrences', {
-      xaxis: { type: 'category', tickfont: { size: 8 }, tickangle: 0, dtick: 1 },
+      xaxis: { type: 'category', tickfont: { size: 10, family: 'monospace' }, tickangle: 0, dtick: 1 },
       yaxis: { type: 'log', dtick: 1 },
     }),
   }
@@ -26,31 +27,73 @@ export interface LossCurve {
   readonly behind?: boolean
 }
 
-/** Loss curves of one or several runs. The vertical axis leaves out what only the first steps need. */
-export function lossCurves(curves: readonly LossCurve[], title = 'Loss'): Figure {
-  const shown = curves.flatMap(({ losses }) => losses.filter((loss, i) => Number.isFinite(loss) && (i > 0 || losses.length < 3)))
+const dashes = ['dot', 'dash', 'dashdot', 'longdash'] as const
+
+/** What the axes show of some curves: all while there are few points; then not what only the first steps need. */
+function ranges(curves: readonly LossCurve[]): { xaxis: object; yaxis: object } {
+  const finite = ({ losses }: LossCurve): number[] => losses.filter(Number.isFinite)
+  const own = curves.filter(({ behind, ...curve }) => !behind && finite(curve).length > 0)
+  const measure = own.length > 0 ? own : curves
+  const last = Math.max(1, ...measure.flatMap(({ steps }) => steps))
+  const long = measure.some(({ losses }) => losses.length > 20)
+  const shown = measure.flatMap((curve) => finite(curve).slice(long && curve.losses.length > 2 ? 1 : 0))
+  if (shown.length === 0) return { xaxis: {}, yaxis: {} }
   const lowest = Math.min(...shown)
-  const highest = Math.min(Math.max(...shown), lowest + 2.5)
-  const data = curves.map(({ name, steps, losses, behind }, i) => ({
-    type: 'scatter',
-    mode: losses.length > 60 ? 'lines' : 'lines+markers',
-    name,
-    x: steps,
-    y: losses.map((loss) => (Number.isFinite(loss) ? Number(loss.toFixed(4)) : null)),
-    line: { color: behind ? '#999999' : colour(i), width: behind ? 1.5 : 2, dash: behind ? 'dot' : 'solid' },
-    marker: { size: 5 },
-  }))
-  const range = Number.isFinite(lowest) ? { range: [lowest - 0.05, highest + 0.1] } : {}
-  return { data, layout: layout(title, 'step', 'loss (nats per character)', { yaxis: range }) }
+  const highest = Math.min(Math.max(...shown), long ? lowest + 2.5 : Number.POSITIVE_INFINITY)
+  const margin = Math.max(0.05, 0.05 * (highest - lowest))
+  return { xaxis: { range: [-0.02 * last, 1.02 * last] }, yaxis: { range: [lowest - margin, highest + margin] } }
 }
 
-/** The running mean of a noisy series over `width` values; as long as the series. */
-export function smoothed(values: readonly number[], width: number): number[] {
-  let sum = 0
-  return values.map((value, i) => {
-    sum += value - (i >= width ? (values[i - width] as number) : 0)
-    return sum / Math.min(i + 1, width)
+/** Loss curves of one or several runs. The axes fit the runs; what stands behind them to compare with may reach beyond. */
+export function lossCurves(curves: readonly LossCurve[], title = 'Loss'): Figure {
+  const behindOf = curves.filter(({ behind }) => behind)
+  const data = curves.map((curve, i) => {
+    const { name, steps, losses, behind } = curve
+    const dash = behind ? dashes[behindOf.indexOf(curve) % dashes.length] : 'solid'
+    return {
+      type: 'scatter',
+      mode: losses.length > 60 ? 'lines' : 'lines+markers',
+      name,
+      x: steps,
+      y: losses.map((loss) => (Number.isFinite(loss) ? Number(loss.toFixed(4)) : null)),
+      line: { color: behind ? '#777777' : color(i), width: behind ? 1.5 : 2, dash },
+      marker: { size: 5 },
+    }
   })
+  return { data, layout: layout(title, 'step', 'loss (nats per character)', ranges(curves)) }
+}
+
+/**
+ * The running mean of a noisy series; as long as the series. The mean is over the last `width` values, at the start over the newer half of
+ * those so far: the first, large losses leave it one by one, without a knee where the window is full.
+ */
+export function smoothed(values: readonly number[], width: number): number[] {
+  const sums = [0]
+  for (const value of values) sums.push((sums[sums.length - 1] ?? 0) + value)
+  return values.map((_, i) => {
+    const window = Math.min(width, Math.ceil((i + 1) / 2))
+    return ((sums[i + 1] ?? 0) - (sums[i + 1 - window] ?? 0)) / window
+  })
+}
+
+/** A number that training reported, by step. */
+export interface Reported {
+  readonly steps: readonly number[]
+  readonly values: readonly number[]
+}
+
+/** One line for each reported number: a loss beside the loss, an entropy of each layer. */
+export function reportedCurves(reported: Readonly<Record<string, Reported>>, label: string, title = label): Figure {
+  const data = Object.entries(reported).map(([name, { steps, values }], i) => ({
+    type: 'scatter',
+    mode: values.length > 60 ? 'lines' : 'lines+markers',
+    name,
+    x: steps,
+    y: values.map((value) => (Number.isFinite(value) ? Number(value.toPrecision(5)) : null)),
+    line: { color: color(i), width: 2, dash: i < 8 ? 'solid' : 'dash' },
+    marker: { size: 4 },
+  }))
+  return { data, layout: layout(title, 'step', label) }
 }
 
 /**
@@ -64,23 +107,28 @@ export function expertLoad(load: readonly (readonly number[])[]): Figure {
     type: 'bar',
     name: `expert ${e}`,
     x: shares.map((_row, layer) => layer),
-    y: shares.map((row) => Number((row[e] as number).toFixed(2))),
-    marker: { color: colour(e) },
+    y: shares.map((row) => Number(at(row, e).toFixed(2))),
+    marker: { color: color(e) },
   }))
-  const even = {
-    type: 'line',
-    x0: -0.5,
-    x1: load.length - 0.5,
-    y0: 100 / experts,
-    y1: 100 / experts,
-    line: { dash: 'dot', color: '#555555' },
+  const share = 100 / experts
+  const even = { type: 'line', xref: 'paper', x0: 0, x1: 1, y0: share, y1: share, line: { dash: 'dot', color: '#222222' } }
+  const label = {
+    text: `even share, ${Number(share.toFixed(1))} %`,
+    xref: 'paper',
+    x: 1,
+    xanchor: 'right',
+    y: share,
+    yanchor: 'bottom',
+    showarrow: false,
+    font: { size: 12 },
+    bgcolor: '#ffffffcc',
   }
   return {
     data,
     layout: layout('Who does the work in each layer', 'layer', 'share of the work (%)', {
       barmode: 'group',
-      legend: { x: 1.02, y: 1 }, // beside it: eight names do not fit above
       shapes: [even],
+      annotations: [label],
       xaxis: { dtick: 1 },
     }),
   }
@@ -92,17 +140,20 @@ export function expertLoad(load: readonly (readonly number[])[]): Figure {
  * @param noisy with noise, [E] shares
  */
 export function routingNoise(quiet: readonly number[], noisy: readonly number[]): Figure {
-  const experts = quiet.map((_, e) => `expert ${e}`)
+  const experts = quiet.map((_, e) => e)
   const bar = (name: string, shares: readonly number[], i: number): Readonly<Record<string, unknown>> => ({
     type: 'bar',
     name,
     x: experts,
     y: shares.map((share) => Number((100 * share).toFixed(2))),
-    marker: { color: colour(i) },
+    marker: { color: color(i) },
   })
   return {
     data: [bar('without noise', quiet, 7), bar('with noise', noisy, 1)],
-    layout: layout('Who is chosen for one token, over many draws', 'expert', 'draws in which it is chosen (%)', { barmode: 'group' }),
+    layout: layout('Who is chosen for one token, over many draws', 'expert', 'draws in which it is chosen (%)', {
+      barmode: 'group',
+      xaxis: { dtick: 1 },
+    }),
   }
 }
 
@@ -127,11 +178,11 @@ export function factorSweep(points: readonly SweepPoint[]): Figure {
     x,
     y,
     yaxis: i === 0 ? 'y' : `y${i + 1}`,
-    line: { color: colour(i) },
+    line: { color: color(i) },
     showlegend: false,
   })
   const axis = (text: string, i: number): object => ({
-    title: { text, font: { size: 11 } },
+    title: { text, font: { size: 12 } },
     domain: [i * 0.36, i * 0.36 + 0.28],
     automargin: true,
   })
@@ -174,7 +225,7 @@ export function droppedTokens(policies: Readonly<Record<string, readonly number[
     name,
     x: shares.map((_, row) => row),
     y: shares.map((share) => Number((100 * share).toFixed(2))),
-    line: { color: colour(i) },
+    line: { color: color(i) },
   }))
   return { data, layout: layout('Whose tokens are dropped', 'sequence in the batch', 'dropped pairs (%)', { xaxis: { dtick: 1 } }) }
 }
@@ -182,6 +233,16 @@ export function droppedTokens(policies: Readonly<Record<string, readonly number[
 /** One bar for each name. */
 export function bars(title: string, label: string, values: Readonly<Record<string, number>>): Figure {
   const names = Object.keys(values)
-  const trace = { type: 'bar', x: names, y: Object.values(values), marker: { color: names.map((_, i) => colour(i)) } }
+  const y = Object.values(values)
+  const text = y.map((value) => value.toPrecision(3))
+  const trace = {
+    type: 'bar',
+    x: names,
+    y,
+    text,
+    textposition: 'outside',
+    cliponaxis: false,
+    marker: { color: names.map((_, i) => color(i)) },
+  }
   return { data: [trace], layout: layout(title, '', label) }
 }

@@ -4,6 +4,12 @@
  */
 import type { Figure } from './figure'
 
+/** HTML, and the text that stands for it. */
+export interface HtmlView {
+  readonly html: string
+  readonly text: string
+}
+
 type Bundle = Readonly<Record<string, unknown>>
 
 interface Message {
@@ -17,27 +23,11 @@ type Write = (message: Message, update: boolean) => void
 /** The part of tslab that talks to Jupyter. */
 interface TslabJupyter {
   readonly lastWriteDisplayData: Write | null
-  readonly ZmqServer: { readonly prototype: { iopub: { sendTimeout: number }; publishStatus(...args: unknown[]): void } }
 }
 
 /** undefined outside a kernel. */
 const tslab = (): TslabJupyter | undefined =>
   (globalThis as { __tslab__?: { require(name: string): TslabJupyter } }).__tslab__?.require('tslab/dist/jupyter')
-
-/**
- * After 512 messages zeromq lets one wait for the next turn, and throws at whoever sends another before ("Socket is busy writing"): in the
- * middle of a cell that shows something. With this timeout none waits; a publisher never blocks.
- */
-function keepPublishing({ ZmqServer: { prototype } }: TslabJupyter): void {
-  const { publishStatus } = prototype
-  prototype.publishStatus = function (...args) {
-    this.iopub.sendTimeout = 0
-    publishStatus.apply(this, args)
-  }
-}
-
-const kernel = tslab()
-if (kernel) keepPublishing(kernel)
 
 /** tslab's own way to the page. */
 const writer = (): Write | undefined => tslab()?.lastWriteDisplayData ?? undefined
@@ -53,7 +43,7 @@ export class Display {
   /** Shows a figure, with an optional line of text below it. */
   figure(figure: Figure): void {
     const title = (figure.layout as { title?: { text?: string } }).title?.text ?? 'figure'
-    this.bundle({ 'application/vnd.plotly.v1+json': { ...figure, config: { displaylogo: false } }, 'text/plain': title })
+    this.bundle({ 'application/vnd.plotly.v1+json': { ...figure, config: { displaylogo: false, responsive: true } }, 'text/plain': title })
   }
 
   text(text: string): void {
@@ -61,7 +51,13 @@ export class Display {
   }
 
   svg(svg: string): void {
-    this.bundle({ 'image/svg+xml': svg, 'text/plain': 'drawing' })
+    const title = /<title>([^<]*)<\/title>/.exec(svg)?.[1] ?? 'drawing'
+    this.bundle({ 'image/svg+xml': svg, 'text/plain': title.replaceAll('&lt;', '<').replaceAll('&amp;', '&') })
+  }
+
+  /** Shows HTML; `text` stands where a reader sees none. */
+  html({ html, text }: HtmlView): void {
+    this.bundle({ 'text/html': html, 'text/plain': text })
   }
 
   private bundle(data: Bundle): void {
@@ -70,23 +66,13 @@ export class Display {
   }
 }
 
-/** Shows a figure below the cell. */
-export function show(figure: Figure): void {
-  new Display().figure(figure)
+/** Shows a figure, or HTML as of `modelPage`, below the cell. */
+export function show(view: Figure | HtmlView): void {
+  if ('html' in view) new Display().html(view)
+  else new Display().figure(view)
 }
 
 /** Shows a drawing below the cell. */
 export function showDrawing(svg: string): void {
   new Display().svg(svg)
-}
-
-/**
- * A signal that fires when the person interrupts the kernel. tslab ends the waiting cell; what runs in it must be told.
- */
-export function interruptSignal(): AbortSignal {
-  const controller = new AbortController()
-  const stop = (): void => controller.abort()
-  // Not at once: while a cell starts, Node's own handler for interrupts is being exchanged, and another listener would end the kernel.
-  setImmediate(() => process.once('SIGINT', stop))
-  return controller.signal
 }

@@ -1,130 +1,105 @@
-/**
- * Drawings of the parts of the model, from a few boxes and arrows. Each stands on a light card of its own, so that it reads well in light
- * and dark themes.
- */
+/** Drawings of the parts of the model, with the shapes on the arrows; expert e has the color that it has in the figures. */
 import type { Config } from '../config'
-
-interface Point {
-  readonly x: number
-  readonly y: number
-}
-
-const ink = '#222222'
-const fills = { plain: '#ffffff', data: '#e3f1fb', learned: '#fdeccb', chosen: '#56B4E9', dropped: '#D55E00', quiet: '#ececec' } as const
-type Fill = keyof typeof fills
-
-const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
-
-/** A drawing in the making. */
-class Sketch {
-  private readonly parts: string[] = []
-
-  constructor(
-    readonly width: number,
-    readonly height: number,
-    readonly title: string,
-  ) {}
-
-  /** Lines of text in the middle of a rounded box. */
-  box(x: number, y: number, width: number, height: number, text: string, fill: Fill = 'plain'): this {
-    const dark = fill === 'dropped'
-    this.parts.push(`<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="6" fill="${fills[fill]}" stroke="${ink}"/>`)
-    const lines = text.split('\n')
-    const first = y + height / 2 + 4.5 - (lines.length - 1) * 8
-    for (const [i, line] of lines.entries()) this.text(x + width / 2, first + i * 16, line, dark ? '#ffffff' : ink)
-    return this
-  }
-
-  text(x: number, y: number, text: string, fill: string = ink, anchor = 'middle'): this {
-    this.parts.push(`<text x="${x}" y="${y}" text-anchor="${anchor}" fill="${fill}">${escaped(text)}</text>`)
-    return this
-  }
-
-  arrow(from: Point, to: Point, dashed = false): this {
-    const dash = dashed ? ' stroke-dasharray="4 3"' : ''
-    this.parts.push(
-      `<line x1="${from.x}" y1="${from.y}" x2="${to.x}" y2="${to.y}" stroke="${ink}" stroke-width="1.4"${dash} marker-end="url(#tip)"/>`,
-    )
-    return this
-  }
-
-  /** A path around other things: a residual connection. */
-  path(d: string): this {
-    this.parts.push(`<path d="${d}" fill="none" stroke="${ink}" stroke-width="1.4" marker-end="url(#tip)"/>`)
-    return this
-  }
-
-  toString(): string {
-    const { width, height, title, parts } = this
-    const tip =
-      '<marker id="tip" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#222222"/></marker>'
-    return [
-      `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" font-family="sans-serif" font-size="13">`,
-      `<title>${escaped(title)}</title><defs>${tip}</defs>`,
-      `<rect width="${width}" height="${height}" rx="10" fill="#fafafa"/>`,
-      ...parts,
-      '</svg>',
-    ].join('\n')
-  }
-}
-
-const down = (sketch: Sketch, x: number, from: number, to: number): Sketch => sketch.arrow({ x, y: from }, { x, y: to })
+import { color } from './figure'
+import { expertFill, Sketch } from './sketch'
 
 /** Sizes that the drawing of the whole model names. */
 export type ArchitectureSizes = Pick<Config, 'batchSize' | 'blockSize' | 'nEmbed' | 'nHead' | 'nLayer' | 'numExperts' | 'topK'> & {
   readonly vocabSize: number
 }
 
-/** The whole model, with the shapes that pass through it. */
+/** The whole model, with the shapes that pass through it, and one token's way through a SparseMoE. */
 export function architectureDrawing(s: ArchitectureSizes): string {
   const shape = `[${s.batchSize}, ${s.blockSize}, ${s.nEmbed}]`
-  const d = new Sketch(700, 520, 'The whole model: characters in, scores for the next character out')
-  d.box(40, 20, 260, 34, `characters [${s.batchSize}, ${s.blockSize}]`, 'data')
-  down(d, 170, 54, 80)
-  d.box(40, 80, 260, 48, `token + position embeddings\n${shape}`, 'learned')
-  down(d, 170, 128, 168)
-  d.box(20, 152, 420, 262, '', 'quiet').text(395, 172, `${s.nLayer} blocks`)
-  d.box(60, 182, 220, 34, 'LayerNorm', 'learned')
-  down(d, 170, 216, 228)
-  d.box(60, 228, 220, 34, `causal attention, ${s.nHead} heads`, 'learned')
-  down(d, 170, 262, 284)
-  d.text(170, 297, '+')
-  d.path('M 170 160 H 350 V 292 H 182')
-  down(d, 170, 302, 318)
-  d.box(60, 318, 220, 34, 'LayerNorm', 'learned')
-  down(d, 170, 352, 364)
-  d.box(60, 364, 220, 34, 'SparseMoE', 'learned')
-  down(d, 170, 398, 422)
-  d.text(150, 412, '+')
-  d.path('M 170 308 H 350 V 408 H 182')
-  d.box(40, 424, 260, 34, `LayerNorm, Linear ${s.nEmbed} to ${s.vocabSize}`, 'learned')
-  down(d, 170, 458, 472)
-  d.box(40, 474, 260, 34, `scores [${s.batchSize}, ${s.blockSize}, ${s.vocabSize}]`, 'data')
-  d.box(480, 200, 190, 34, 'router', 'learned').text(575, 190, 'inside SparseMoE')
-  const shown = Math.min(s.numExperts, 8)
-  const width = 190 / shown
-  for (let e = 0; e < shown; e++) {
-    const chosen = e === 1 || (s.topK > 1 && e === 4)
-    d.box(480 + e * width + 1, 290, width - 2, 60, String(e), chosen ? 'chosen' : 'plain')
-    if (chosen) d.arrow({ x: 575, y: 234 }, { x: 480 + (e + 0.5) * width, y: 290 })
+  const d = new Sketch(
+    760,
+    560,
+    `The model: token ids, embeddings, ${s.nLayer} blocks of attention and SparseMoE on a residual stream, LayerNorm, Linear, logits. Inside SparseMoE a router sends each token to ${s.topK} of ${s.numExperts} experts and adds their outputs, weighed by the gates.`,
+  )
+  const stream = 125
+  d.box(20, 20, 210, 34, `token ids [${s.batchSize}, ${s.blockSize}]`, 'data').arrow({ x: stream, y: 54 }, { x: stream, y: 77 })
+  d.box(20, 78, 210, 36, 'token + position embedding', 'learned')
+  d.frame(20, 152, 460, 226).text(468, 172, `${s.nLayer} blocks, one after the other`, { anchor: 'end', bold: true })
+  d.text(stream + 10, 138, shape, { anchor: 'start', size: 12, quiet: true })
+  const branch = (y: number, name: string): void => {
+    const sum = y + 62
+    d.arrow({ x: stream, y }, { x: 169, y }).box(170, y - 18, 100, 36, 'LayerNorm', 'learned')
+    d.arrow({ x: 270, y }, { x: 299, y }).box(300, y - 18, 166, 36, name, 'learned')
+    d.path(`M 383 ${y + 18} V ${sum} H ${stream + 12}`).text(250, sum - 7, shape, { size: 12, quiet: true })
   }
-  d.text(575, 372, `${s.topK} of ${s.numExperts} experts for each token`)
-  d.arrow({ x: 280, y: 381 }, { x: 476, y: 320 }, true)
+  d.arrow({ x: stream, y: 114 }, { x: stream, y: 251 })
+  branch(202, `causal attention, ${s.nHead} heads`)
+  d.arrow({ x: stream, y: 275 }, { x: stream, y: 341 })
+  branch(292, 'SparseMoE')
+  d.circle({ x: stream, y: 264 }, 11, '+').circle({ x: stream, y: 354 }, 11, '+')
+  d.text(40, 240, 'residual', { anchor: 'start', size: 12, quiet: true }).text(40, 255, 'stream', {
+    anchor: 'start',
+    size: 12,
+    quiet: true,
+  })
+  d.arrow({ x: stream, y: 366 }, { x: stream, y: 401 }).box(20, 402, 210, 34, 'LayerNorm', 'learned')
+  d.arrow({ x: stream, y: 436 }, { x: stream, y: 453 }).box(20, 454, 210, 34, `Linear ${s.nEmbed} → ${s.vocabSize}`, 'learned')
+  d.arrow({ x: stream, y: 488 }, { x: stream, y: 505 }).box(
+    20,
+    506,
+    210,
+    34,
+    `logits [${s.batchSize}, ${s.blockSize}, ${s.vocabSize}]`,
+    'data',
+  )
+
+  d.frame(510, 60, 236, 440).text(628, 82, 'inside SparseMoE: one token', { bold: true })
+  d.path('M 466 292 H 509', { dashed: true })
+  d.box(568, 96, 120, 34, `token [${s.nEmbed}]`, 'data').arrow({ x: 628, y: 130 }, { x: 628, y: 155 })
+  d.box(568, 156, 120, 34, 'router', 'learned').text(696, 178, `[${s.numExperts}]`, { anchor: 'start', size: 12, quiet: true })
+  const shown = Math.min(s.numExperts, 8)
+  const width = 212 / shown
+  const center = (e: number): number => 522 + (e + 0.5) * width
+  const chosen = [1, 4, 6, 3].filter((e) => e < shown).slice(0, s.topK)
+  const gates = chosen.length === 1 ? ['1'] : ['0.7', '0.3']
+  for (let e = 0; e < shown; e++) {
+    const on = chosen.includes(e)
+    d.box(center(e) - width / 2 + 1, 278, width - 2, 44, String(e), on ? expertFill(e) : 'plain')
+    if (!on) continue
+    d.arrow({ x: 628, y: 190 }, { x: center(e), y: 277 }, { color: color(e), width: 2 })
+    d.arrow({ x: center(e), y: 322 }, { x: 628 + (center(e) - 628) / 5, y: 403 }, { color: color(e), width: 2 })
+    const gate = gates[chosen.indexOf(e)]
+    if (gate && chosen.length <= 2)
+      d.text((center(e) + 628) / 2 + (center(e) < 628 ? -14 : 14), 366, `× ${gate}`, {
+        anchor: center(e) < 628 ? 'end' : 'start',
+        size: 12,
+      })
+  }
+  d.text(738, 342, `${s.topK} of ${s.numExperts} experts`, { anchor: 'end', size: 12, quiet: true })
+  d.box(568, 404, 120, 34, 'sum', 'plain')
+    .arrow({ x: 628, y: 438 }, { x: 628, y: 453 })
+    .box(568, 454, 120, 34, `output [${s.nEmbed}]`, 'data')
   return d.toString()
 }
 
 /** One head of causal self-attention. */
 export function attentionDrawing(): string {
-  const d = new Sketch(700, 240, 'One head of causal self-attention')
-  d.box(20, 95, 110, 48, 'x\n[B, T, C]', 'data')
+  const d = new Sketch(
+    760,
+    270,
+    'One head of causal self-attention: x becomes query, key and value; query times key gives scores; mask and softmax make weights of them; the output is the weighted sum of the values.',
+  )
+  d.box(16, 106, 96, 48, 'x\n[B, T, C]', 'data')
   for (const [i, name] of ['query', 'key', 'value'].entries()) {
-    const y = 25 + i * 75
-    d.box(190, y, 110, 40, `${name} [B, T, D]`, 'learned').arrow({ x: 130, y: 119 }, { x: 188, y: y + 20 })
+    const y = 24 + i * 86
+    d.box(160, y, 120, 40, `${name} [B, T, D]`, 'learned').arrow({ x: 112, y: 130 }, { x: 159, y: y + 20 })
   }
-  d.box(350, 55, 130, 48, 'q kᵀ / √D\n[B, T, T]').arrow({ x: 300, y: 45 }, { x: 348, y: 72 }).arrow({ x: 300, y: 120 }, { x: 348, y: 88 })
-  d.box(350, 128, 130, 34, 'mask, softmax').arrow({ x: 415, y: 103 }, { x: 415, y: 126 })
-  d.box(540, 150, 140, 48, 'weighted sum\n[B, T, D]', 'data').arrow({ x: 480, y: 146 }, { x: 538, y: 166 })
-  d.arrow({ x: 300, y: 195 }, { x: 538, y: 182 })
+  d.box(330, 64, 120, 48, 'q kᵀ / √D\n[B, T, T]').arrow({ x: 280, y: 44 }, { x: 329, y: 80 }).arrow({ x: 280, y: 130 }, { x: 329, y: 98 })
+  d.text(390, 56, 'scores', { size: 12, quiet: true })
+  d.arrow({ x: 450, y: 88 }, { x: 489, y: 88 }).text(535, 24, 'mask, then softmax', { size: 12, quiet: true })
+  // Lower triangle: position t looks at positions up to t.
+  const cell = 22
+  for (let row = 0; row < 4; row++)
+    for (let column = 0; column < 4; column++)
+      d.box(490 + column * cell, 38 + row * cell, cell, cell, column > row ? '' : '•', column > row ? 'quiet' : 'chosen')
+  d.text(535, 142, 'weights [B, T, T]', { size: 12, quiet: true })
+  d.box(620, 150, 124, 48, 'weighted sum\n[B, T, D]', 'data').path('M 580 82 H 682 V 149')
+  d.path('M 280 216 H 682 V 199').text(470, 208, 'values', { size: 12, quiet: true })
   return d.toString()
 }
 
@@ -133,36 +108,59 @@ export function topKDrawing(): string {
   const logits = [1.2, -0.4, 2.0, 0.3]
   const kept = [true, false, true, false]
   const sum = logits.reduce((total, value, e) => total + (kept[e] ? Math.exp(value) : 0), 0)
-  const d = new Sketch(700, 230, 'Top-2 gating of four experts')
-  for (const [row, label] of ['logits', 'the best 2; the rest −∞', 'softmax: the gates'].entries()) {
-    d.text(20, 50 + row * 75, label, ink, 'start')
+  const d = new Sketch(
+    760,
+    262,
+    'Top-2 gating of four experts: the two largest logits, 2.0 and 1.2, stay; the others become minus infinity; the softmax gives the gates 0.69 and 0.31, and exactly 0 for the others.',
+  )
+  for (const e of logits.keys()) d.text(316 + e * 120, 28, `expert ${e}`, { size: 12, quiet: true })
+  for (const [row, label] of ['logits of one token [E]', 'the top 2 stay, the rest: −∞', 'softmax: the gates [E]'].entries()) {
+    d.text(20, 62 + row * 80, label, { anchor: 'start' })
     for (const [e, value] of logits.entries()) {
       const gate = kept[e] ? Math.exp(value) / sum : 0
-      const text = row === 0 ? value.toFixed(1) : row === 1 ? (kept[e] ? value.toFixed(1) : '−∞') : gate.toFixed(2)
-      d.box(230 + e * 112, 28 + row * 75, 92, 34, text, row > 0 && kept[e] ? 'chosen' : row === 0 ? 'data' : 'quiet')
-      if (row > 0) down(d, 276 + e * 112, 62 + (row - 1) * 75, 26 + row * 75)
+      const text = row === 0 ? value.toFixed(1) : row === 1 ? (kept[e] ? value.toFixed(1) : '−∞') : kept[e] ? gate.toFixed(2) : '0'
+      const fill = row === 0 ? 'data' : kept[e] ? expertFill(e) : 'quiet'
+      d.box(266 + e * 120, 40 + row * 80, 100, 34, text, fill)
+      if (row > 0)
+        d.arrow(
+          { x: 316 + e * 120, y: 74 + (row - 1) * 80 },
+          { x: 316 + e * 120, y: 39 + row * 80 },
+          kept[e] ? { width: 2, color: color(e) } : {},
+        )
     }
   }
   return d.toString()
 }
 
-/** Noisy top-k gating. */
+/** Noisy top-k gating, and when the noise is on. */
 export function noisyTopKDrawing(): string {
-  const d = new Sketch(700, 210, 'Noisy top-k gating')
-  d.box(20, 80, 90, 44, 'x [N, C]', 'data')
-  d.box(160, 30, 150, 40, 'Linear: logits', 'learned').arrow({ x: 110, y: 95 }, { x: 158, y: 55 })
-  d.box(160, 130, 150, 40, 'Linear, softplus', 'learned').arrow({ x: 110, y: 110 }, { x: 158, y: 148 })
-  d.box(340, 130, 90, 40, '× N(0, 1)').arrow({ x: 310, y: 150 }, { x: 338, y: 150 })
-  d.box(370, 40, 34, 34, '+').arrow({ x: 310, y: 50 }, { x: 368, y: 56 }).arrow({ x: 387, y: 130 }, { x: 387, y: 76 })
-  d.box(440, 37, 110, 40, 'top k, softmax').arrow({ x: 404, y: 57 }, { x: 438, y: 57 })
-  d.box(590, 37, 90, 40, 'gates [N, E]', 'data').arrow({ x: 550, y: 57 }, { x: 588, y: 57 })
-  d.text(500, 155, 'while training only', ink, 'start')
+  const d = new Sketch(
+    760,
+    222,
+    'Noisy top-k gating: normal noise, scaled by the softplus of a second Linear, is added to the logits before the top k are chosen. Our default adds it while training only, the makemoe preset always, as the original does.',
+  )
+  d.box(16, 82, 84, 44, 'x\n[N, C]', 'data')
+  d.box(150, 34, 140, 40, 'Linear: logits', 'learned').arrow({ x: 100, y: 98 }, { x: 149, y: 58 })
+  d.box(150, 132, 140, 40, 'Linear, softplus', 'learned').arrow({ x: 100, y: 112 }, { x: 149, y: 148 })
+  d.arrow({ x: 290, y: 152 }, { x: 341, y: 152 }).text(315, 144, '[N, E]', { size: 12, quiet: true })
+  d.box(342, 132, 96, 40, '× N(0, 1)')
+  d.arrow({ x: 290, y: 54 }, { x: 375, y: 54 }).text(332, 46, '[N, E]', { size: 12, quiet: true })
+  d.arrow({ x: 390, y: 132 }, { x: 390, y: 68 }, { dashed: true }).circle({ x: 390, y: 54 }, 13, '+')
+  d.arrow({ x: 403, y: 54 }, { x: 449, y: 54 }).box(450, 34, 120, 40, 'top k, softmax')
+  d.arrow({ x: 570, y: 46 }, { x: 629, y: 34 }).arrow({ x: 570, y: 62 }, { x: 629, y: 86 })
+  d.box(630, 14, 114, 38, 'gates [N, K]', 'data').box(630, 68, 114, 38, 'indices [N, K]', 'data')
+  d.text(456, 146, 'default: while training only', { anchor: 'start', size: 12 })
+  d.text(456, 164, 'preset makemoe: always, as the original', { anchor: 'start', size: 12 })
   return d.toString()
 }
 
-/** A sparse mixture of experts: tokens are sorted to their experts and come back. */
+/** A sparse mixture of experts; the way of one token in color. */
 export function sparseMoEDrawing(): string {
-  const d = new Sketch(700, 300, 'SparseMoE: each token visits two of four experts')
+  const d = new Sketch(
+    760,
+    380,
+    'SparseMoE: the router chooses two of four experts for each of five tokens. Token c goes to experts 0 and 3 with gates 0.7 and 0.3; its output is 0.7 times that of expert 0 plus 0.3 times that of expert 3.',
+  )
   const tokens = ['a', 'b', 'c', 'd', 'e']
   const choices = [
     [0, 2],
@@ -170,36 +168,114 @@ export function sparseMoEDrawing(): string {
     [0, 3],
     [2, 3],
     [0, 1],
-  ]
-  for (const [i, token] of tokens.entries())
-    d.box(30, 30 + i * 50, 60, 34, token, 'data').box(610, 30 + i * 50, 60, 34, `${token}′`, 'data')
-  for (let e = 0; e < 4; e++) d.box(290, 32 + e * 62, 120, 44, `expert ${e}`, 'learned')
-  for (const [i, experts] of choices.entries())
-    for (const e of experts) {
-      d.arrow({ x: 90, y: 47 + i * 50 }, { x: 288, y: 54 + e * 62 })
-      d.arrow({ x: 410, y: 54 + e * 62 }, { x: 608, y: 47 + i * 50 })
-    }
-  d.text(190, 290, 'dispatch: rows sorted by expert').text(510, 290, 'combine: sum of gate × output')
+  ] as const
+  const followed = 2
+  const tokenY = (i: number): number => 62 + i * 56
+  const expertY = (e: number): number => 72 + e * 66
+  for (const [x, text] of [
+    [58, '1 tokens [N, C]'],
+    [176, '2 route'],
+    [276, '3 dispatch'],
+    [390, '4 compute'],
+    [520, '5 weigh, add'],
+    [688, '6 outputs [N, C]'],
+  ] as const)
+    d.text(x, 28, text, { size: 12, bold: true })
+  const way = (i: number, e: number, style: { color: string; width?: number }): void => {
+    d.arrow({ x: 208, y: tokenY(i) }, { x: 329, y: expertY(e) }, style).arrow({ x: 450, y: expertY(e) }, { x: 633, y: tokenY(i) }, style)
+  }
+  for (const [i, experts] of choices.entries()) for (const e of experts) if (i !== followed) way(i, e, { color: '#b5b5b5' })
+  for (const e of choices[followed]) way(followed, e, { color: color(e), width: 2.6 })
+  d.box(150, 42, 58, 264, 'router', 'learned')
+  for (const [i, token] of tokens.entries()) {
+    const on = i === followed
+    d.box(30, tokenY(i) - 17, 56, 34, token, on ? 'chosen' : 'data').box(634, tokenY(i) - 17, 56, 34, `${token}′`, on ? 'chosen' : 'data')
+    d.arrow({ x: 86, y: tokenY(i) }, { x: 149, y: tokenY(i) }, on ? { width: 2.6 } : { color: '#b5b5b5' })
+  }
+  for (let e = 0; e < 4; e++) d.box(330, expertY(e) - 22, 120, 44, `expert ${e}`, expertFill(e))
+  d.text(516, 100, '× 0.7', { size: 12, bold: true }).text(516, 262, '× 0.3', { size: 12, bold: true })
+  d.text(380, 346, 'c′ = 0.7 · expert 0 (c) + 0.3 · expert 3 (c)', { bold: true })
+  d.text(380, 366, 'experts 1 and 2 compute nothing for c', { size: 12, quiet: true })
   return d.toString()
 }
 
-/** Expert capacity: what does not fit is dropped. */
-export function capacityDrawing(): string {
-  const d = new Sketch(700, 220, 'Capacity 2: an expert serves two pairs at most')
-  const queue = [
-    [0, 1, 0, 0],
-    [1, 0],
-    [0, 0, 1],
+/** Dispatch and combine, step by step, with three tokens. */
+export function dispatchDrawing(): string {
+  const d = new Sketch(
+    760,
+    330,
+    'Dispatch and combine: the six (token, choice) pairs of three tokens are sorted by expert; each expert multiplies its own rows at once; the results go back to their tokens, are weighed by the gates and added.',
+  )
+  const pairs = [
+    { token: 'a', expert: 1, gate: '0.6' },
+    { token: 'a', expert: 0, gate: '0.4' },
+    { token: 'b', expert: 0, gate: '0.9' },
+    { token: 'b', expert: 2, gate: '0.1' },
+    { token: 'c', expert: 1, gate: '0.5' },
+    { token: 'c', expert: 2, gate: '0.5' },
   ]
-  const waiting = ['a', 'b', 'c', 'd']
-  for (const [e, row] of queue.entries()) {
-    d.box(30, 25 + e * 62, 110, 44, `expert ${e}`, 'learned')
-    for (const i of row.keys()) {
-      const dropped = i >= 2
-      d.box(180 + i * 96, 30 + e * 62, 80, 34, `${waiting[(e + i) % 4]}${dropped ? ' dropped' : ''}`, dropped ? 'dropped' : 'chosen')
+  const sorted = [...pairs].sort((a, b) => a.expert - b.expert)
+  const fill = (expert: number): `#${string}` => expertFill(expert)
+  for (const [x, step, words] of [
+    [90, '1 choose', 'token → expert'],
+    [270, '2 sort by expert', 'a row for each pair'],
+    [445, '3 compute', 'one product an expert'],
+    [640, '4 combine', 'gate × row, added'],
+  ] as const)
+    d.text(x, 26, step, { bold: true }).text(x, 44, words, { size: 12, quiet: true })
+  const y = (i: number): number => 62 + i * 38
+  for (const [i, pair] of pairs.entries()) {
+    const { token, expert, gate } = pair
+    d.box(35, y(i), 110, 30, `${token} → ${expert}   (${gate})`, fill(expert))
+    const at = sorted.indexOf(pair)
+    d.arrow({ x: 145, y: y(i) + 15 }, { x: 234, y: y(at) + 15 }, { color: color(expert) })
+    d.box(235, y(at), 70, 30, token, fill(expert)).arrow({ x: 305, y: y(at) + 15 }, { x: 389, y: y(at) + 15 }, { color: color(expert) })
+    const row = 'abc'.indexOf(token)
+    d.arrow({ x: 500, y: y(at) + 15 }, { x: 584, y: 100 + row * 76 }, { color: color(expert) })
+  }
+  for (let expert = 0; expert < 3; expert++) d.box(390, y(2 * expert), 110, 68, `expert ${expert}\n[2, C]`, fill(expert))
+  for (const [row, token] of [...'abc'].entries()) {
+    const [first, second] = pairs.filter((pair) => pair.token === token)
+    if (first && second)
+      d.box(585, 80 + row * 76, 155, 40, `${token}′ = ${first.gate}·E${first.expert} + ${second.gate}·E${second.expert}`, 'data')
+  }
+  d.text(380, 312, 'Row counts differ from expert to expert and from batch to batch: nothing is padded.', { size: 12, quiet: true })
+  return d.toString()
+}
+
+/** Expert capacity: six tokens with two choices each, served in token order; what does not fit is dropped, for a reason each. */
+export function capacityDrawing(): string {
+  const d = new Sketch(
+    760,
+    300,
+    'Capacity 4 with six tokens, three experts and two choices each, in token order: expert 0 is full with tokens 0 to 3, so the second choice of token 4 and the first choice of token 5 are dropped.',
+  )
+  const choices = [
+    [0, 1],
+    [0, 2],
+    [0, 1],
+    [0, 2],
+    [1, 0],
+    [0, 2],
+  ]
+  const capacity = 4
+  d.text(20, 28, 'six tokens, two choices each, in token order', { anchor: 'start', bold: true })
+  for (let e = 0; e < 3; e++) {
+    const y = 52 + e * 66
+    d.box(20, y, 96, 44, `expert ${e}`, expertFill(e))
+    const asking = choices.flatMap((own, token) => (own.includes(e) ? [{ token, choice: own.indexOf(e) + 1 }] : []))
+    for (let slot = 0; slot < Math.max(capacity, asking.length); slot++) {
+      const pair = asking[slot]
+      const text = pair ? `token ${pair.token}\n${pair.choice === 1 ? '1st' : '2nd'} choice` : 'free'
+      const x = 136 + slot * 100 + (slot < capacity ? 0 : 16)
+      d.box(x, y, 88, 44, text, !pair ? 'quiet' : slot < capacity ? expertFill(e) : 'dropped')
     }
   }
-  d.text(570, 90, 'A dropped token keeps', ink).text(570, 108, 'its residual path alone.', ink)
-  d.text(350, 210, 'capacity = tokens × K / E × factor')
+  d.line({ x: 536, y: 40 }, { x: 536, y: 238 }, { dashed: true, width: 2 }).text(530, 254, 'capacity 4', { anchor: 'end', bold: true })
+  d.text(552, 124, 'dropped: expert 0 is full', { anchor: 'start' }).text(552, 142, 'with tokens 0, 1, 2, 3.', { anchor: 'start' })
+  d.text(552, 172, 'A dropped pair adds nothing:', { anchor: 'start', size: 12, quiet: true })
+  d.text(552, 188, 'the token keeps its other choice', { anchor: 'start', size: 12, quiet: true })
+  d.text(552, 204, 'and its residual stream.', { anchor: 'start', size: 12, quiet: true })
+  d.text(20, 284, 'capacity = tokens × K / E × factor = 6 × 2 / 3 × 1 = 4', { anchor: 'start' })
   return d.toString()
 }

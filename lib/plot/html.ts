@@ -1,15 +1,47 @@
-/** A figure as a page of its own, with plotly inside: it opens anywhere, without a network. */
+/** HTML pages: figures as a page of their own, with plotly inside, which opens anywhere, without a network; and any page in a notebook. */
 import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import { writeFileAtomic } from '../files'
+import type { HtmlView } from './display'
 import type { Figure } from './figure'
 
-/** An HTML page with one interactive figure. */
-export function figurePage({ data, layout }: Figure): string {
+export interface FigurePageOptions {
+  /** A line of text below the figures. */
+  readonly note?: string
+  /** Seconds after which a browser reads the file again, for a page that is still being written. */
+  readonly refresh?: number | undefined
+}
+
+/** An HTML page with interactive figures, one below the other. */
+export function figurePage(figures: Figure | readonly Figure[], { note = '', refresh }: FigurePageOptions = {}): string {
   const plotly = readFileSync(require.resolve('plotly.js-dist-min/plotly.min.js'), 'utf8')
   const json = (value: unknown): string => JSON.stringify(value).replaceAll('<', '\\u003c')
+  const all = 'data' in figures ? [figures] : figures
+  const places = all.map((_, i) => `<div id="figure${i}"></div>`)
+  const drawn = all.map(
+    ({ data, layout }, i) => `Plotly.newPlot('figure${i}', ${json(data)}, ${json(layout)}, { displaylogo: false, responsive: true })`,
+  )
   return `<!doctype html>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+${refresh === undefined ? '' : `<meta http-equiv="refresh" content="${refresh}">`}
 <script>${plotly}</script>
-<div id="figure"></div>
-<script>Plotly.newPlot('figure', ${json(data)}, ${json(layout)}, { displaylogo: false })</script>
+${places.join('\n')}
+<p>${note.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</p>
+<script>${drawn.join('\n')}</script>
 `
+}
+
+/**
+ * Writes a page as a file, and shows it in a notebook as an iframe.
+ * @param file in the notebook's folder, where Jupyter finds it
+ * @param title for whoever cannot see it
+ */
+export function pageView(file: string, html: string, title: string): HtmlView {
+  writeFileAtomic(file, html)
+  const name = basename(file)
+  return {
+    html: `<iframe src="${encodeURIComponent(name)}" title="${title}" style="width: 100%; height: 1000px; border: 0"></iframe>`,
+    text: `${name} (${(html.length / 1e6).toFixed(1)} MB) opens in any browser`,
+  }
 }

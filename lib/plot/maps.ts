@@ -1,27 +1,38 @@
 /** Heatmaps: attention weights, gates, capacity, characters and experts; and the parameters of a model as areas. */
+import { at } from '../checked'
 import type { NamedParameter } from '../nn/module'
-import { colour, type Figure, layout, pale, sequential, visible } from './figure'
+import { color, colorbar, type Figure, layout, mapMargin, pale, sequential, visible } from './figure'
 
 type Matrix = readonly (readonly number[])[]
 
 const rounded = (matrix: Matrix): number[][] => matrix.map((row) => row.map((value) => Number(value.toFixed(4))))
 
-/** The attention weights of one head: each row is a place that looks, each column a place that is looked at. */
+/** The attention weights of one head: a row for each query position, a column for each key position; what the mask hides stays empty. */
 export function attentionHeatmap(weights: Matrix, labels?: readonly string[], title = 'Attention weights'): Figure {
+  const causal = weights.every((row, i) => row.every((weight, j) => j <= i || weight === 0))
+  const masked = (row: readonly number[], i: number): (number | null)[] => row.map((weight, j) => (causal && j > i ? null : weight))
   const names = weights.map((_, i) => (labels ? `${i}: ${visible(labels[i] ?? '')}` : String(i)))
   const trace = {
     type: 'heatmap',
-    z: rounded(weights),
+    z: rounded(weights).map(masked),
+    hoverongaps: false,
+    xgap: 1,
+    ygap: 1,
     x: names,
     y: names,
     colorscale: sequential,
     zmin: 0,
     zmax: 1,
-    colorbar: { title: { text: 'weight' } },
+    colorbar: colorbar('weight'),
   }
   return {
     data: [trace],
-    layout: layout(title, 'place that is looked at', 'place that looks', { height: 480, yaxis: { autorange: 'reversed' } }),
+    layout: layout(title, causal ? 'key position (empty: masked)' : 'key position', 'query position', {
+      height: 480,
+      margin: mapMargin,
+      xaxis: { showgrid: false },
+      yaxis: { autorange: 'reversed', showgrid: false },
+    }),
   }
 }
 
@@ -31,26 +42,31 @@ export function attentionHeatmap(weights: Matrix, labels?: readonly string[], ti
  * @param dense [N][E], the softmax of the same scores
  */
 export function gatesHeatmap(gates: Matrix, dense: Matrix): Figure {
-  const panel = (z: Matrix, suffix: string): Readonly<Record<string, unknown>> => ({
+  const chosen = gates.map((row) => row.map((gate) => (gate === 0 ? null : Number(gate.toFixed(4)))))
+  const panel = (z: readonly (readonly (number | null)[])[], suffix: string): Readonly<Record<string, unknown>> => ({
     type: 'heatmap',
-    z: rounded(z),
+    z,
     texttemplate: '%{z:.2f}',
+    hoverongaps: false,
+    xgap: 1,
+    ygap: 1,
     colorscale: sequential,
     zmin: 0,
     zmax: 1,
     showscale: suffix === '',
     xaxis: `x${suffix}`,
     yaxis: `y${suffix}`,
-    colorbar: { title: { text: 'weight' } },
+    colorbar: colorbar('weight'),
   })
-  const expertAxis = (text: string, domain: number[]): object => ({ title: { text }, domain, dtick: 1 })
+  const expertAxis = (text: string, domain: number[]): object => ({ title: { text }, domain, dtick: 1, showgrid: false })
   return {
-    data: [panel(gates, ''), panel(dense, '2')],
+    data: [panel(chosen, ''), panel(rounded(dense), '2')],
     layout: layout('Top-k gates (left) and the softmax over all experts (right)', '', 'token', {
-      xaxis: expertAxis('expert', [0, 0.47]),
+      margin: mapMargin,
+      xaxis: expertAxis('expert (empty: not chosen)', [0, 0.47]),
       xaxis2: expertAxis('expert', [0.53, 1]),
-      yaxis: { autorange: 'reversed', dtick: 1 },
-      yaxis2: { autorange: 'reversed', anchor: 'x2', showticklabels: false },
+      yaxis: { autorange: 'reversed', dtick: 1, showgrid: false },
+      yaxis2: { autorange: 'reversed', anchor: 'x2', showticklabels: false, showgrid: false },
     }),
   }
 }
@@ -64,7 +80,7 @@ export function capacityGrid(state: Matrix, title = 'Who is served'): Figure {
   const trace = {
     type: 'heatmap',
     z: state,
-    text: state.map((row) => row.map((value) => words[value] as string)),
+    text: state.map((row) => row.map((value) => at(words, value))),
     texttemplate: '%{text}',
     colorscale: [
       [0, '#f2f2f2'],
@@ -91,23 +107,32 @@ export function capacityGrid(state: Matrix, title = 'Who is served'): Figure {
 export function characterExpertMap(characters: readonly string[], shares: Matrix, layer: number): Figure {
   const trace = {
     type: 'heatmap',
-    z: rounded(shares[0]?.map((_, e) => shares.map((row) => row[e] as number)) ?? []),
+    z: rounded(shares[0]?.map((_, e) => shares.map((row) => at(row, e))) ?? []),
     x: characters.map(visible),
     colorscale: sequential,
     zmin: 0,
-    colorbar: { title: { text: 'share' } },
+    colorbar: colorbar('share'),
   }
   return {
     data: [trace],
     layout: layout(`First choice of each character, layer ${layer}`, 'character', 'expert', {
-      xaxis: { type: 'category', tickfont: { size: 9 }, tickangle: 0, dtick: 1 },
-      yaxis: { dtick: 1 },
+      margin: mapMargin,
+      xaxis: { type: 'category', tickfont: { size: 10, family: 'monospace' }, tickangle: 0, dtick: 1 },
+      yaxis: { dtick: 1, autorange: 'reversed' },
     }),
   }
 }
 
-/** A text with each character on the colour of its first expert. */
-export function textByExpert(text: string, experts: ArrayLike<number>, numExperts: number, columns = 48): Figure {
+/**
+ * A text with each character on the color of its first expert.
+ * @param options.layer the layer whose router chose, for the title
+ */
+export function textByExpert(
+  text: string,
+  experts: ArrayLike<number>,
+  numExperts: number,
+  { layer, columns = 48 }: { layer?: number; columns?: number } = {},
+): Figure {
   const characters = [...text]
   const z: (number | null)[][] = []
   const labels: string[][] = []
@@ -115,12 +140,12 @@ export function textByExpert(text: string, experts: ArrayLike<number>, numExpert
     const row = Math.floor(i / columns)
     z[row] ??= new Array<number | null>(columns).fill(null)
     labels[row] ??= new Array<string>(columns).fill('')
-    ;(z[row] as (number | null)[])[i % columns] = experts[i] as number
-    ;(labels[row] as string[])[i % columns] = visible(character)
+    at(z, row)[i % columns] = at(experts, i)
+    at(labels, row)[i % columns] = visible(character)
   }
   const steps = Array.from({ length: numExperts }, (_, e) => [
-    [e / numExperts, pale(colour(e))],
-    [(e + 1) / numExperts, pale(colour(e))],
+    [e / numExperts, pale(color(e))],
+    [(e + 1) / numExperts, pale(color(e))],
   ]).flat()
   const trace = {
     type: 'heatmap',
@@ -133,15 +158,21 @@ export function textByExpert(text: string, experts: ArrayLike<number>, numExpert
     zmax: numExperts - 0.5,
     xgap: 1,
     ygap: 1,
-    colorbar: { title: { text: 'expert' }, dtick: 1 },
+    colorbar: { ...colorbar('expert'), dtick: 1 },
   }
   return {
     data: [trace],
-    layout: layout('Each character on the colour of its first expert', 'character in the line', 'line', {
-      height: 150 + 24 * z.length,
-      xaxis: { showgrid: false },
-      yaxis: { autorange: 'reversed', dtick: 1, showgrid: false },
-    }),
+    layout: layout(
+      `Each character on the color of its first expert${layer === undefined ? '' : `, layer ${layer}`}`,
+      'character in the line',
+      'line',
+      {
+        margin: mapMargin,
+        height: 190 + 24 * z.length,
+        xaxis: { showgrid: false },
+        yaxis: { autorange: 'reversed', dtick: 1, showgrid: false },
+      },
+    ),
   }
 }
 
@@ -156,19 +187,105 @@ export function parameterMap(name: string, parameters: readonly NamedParameter[]
     }
   }
   const ids = [...sizes.keys()]
+  const areaOf = (id: string): string => id.split('.').slice(0, 2).join('.')
+  const areas = [...new Set(ids.map(areaOf))]
+  // `0` alone says nothing: the element of a list is named with its list.
+  const labelOf = (id: string): string =>
+    id
+      .split('.')
+      .slice(/\.\d+$/.test(id) ? -2 : -1)
+      .join(' ')
   const trace = {
     type: 'treemap',
     ids,
-    labels: ids.map((id) => id.slice(id.lastIndexOf('.') + 1)),
+    labels: ids.map(labelOf),
     parents: ids.map((id) => (id === name ? '' : id.slice(0, id.lastIndexOf('.')))),
     values: [...sizes.values()],
     branchvalues: 'total',
-    maxdepth: 4,
-    texttemplate: '%{label}<br>%{value:,}',
-    marker: { colorscale: sequential },
+    maxdepth: 3,
+    texttemplate: '%{label}<br>%{value:,}<br>%{percentRoot:.1%}',
+    textfont: { size: 13, color: '#222222' },
+    tiling: { pad: 2 },
+    marker: { colors: ids.map((id) => pale(color(areas.indexOf(areaOf(id))))), line: { color: '#ffffff', width: 1 } },
   }
   return {
     data: [trace],
-    layout: layout(`Parameters of ${name} (click to look inside)`, '', '', { height: 480, margin: { l: 10, r: 10, t: 50, b: 10 } }),
+    layout: layout(`Parameters of ${name} (click to look inside)`, '', '', {
+      height: 480,
+      margin: { l: 10, r: 10, t: 50, b: 10 },
+      uniformtext: { minsize: 10, mode: 'hide' },
+    }),
+  }
+}
+
+/**
+ * The load of each expert over training: a row for each expert of each layer, layer 0 and expert 0 on top.
+ * @param load [reports][L][E] counts of (token, choice) pairs
+ */
+export function loadOverTraining(steps: readonly number[], load: readonly Matrix[], title = 'Load of each expert during training'): Figure {
+  const [first = []] = load
+  const experts = first[0]?.length ?? 0
+  const rows = first.flatMap((row, layer) => row.map((_, expert) => ({ layer, expert })))
+  const shareOf = (counts: readonly number[] = [], expert: number): number | null => {
+    const total = counts.reduce((sum, count) => sum + count, 0)
+    return total > 0 ? Number(((experts * (counts[expert] ?? 0)) / total).toFixed(3)) : null
+  }
+  const trace = {
+    type: 'heatmap',
+    x: steps,
+    z: rows.map(({ layer, expert }) => load.map((layers) => shareOf(layers[layer], expert))),
+    text: rows.map(({ layer, expert }) => steps.map(() => `layer ${layer}, expert ${expert}`)),
+    hovertemplate: '%{text}<br>step %{x}: %{z} times the even share<extra></extra>',
+    colorscale: sequential,
+    zmin: 0,
+    zmax: 3,
+    colorbar: colorbar('times the even share'),
+  }
+  const lines = first.slice(1).map((_, layer) => {
+    const y = experts * (layer + 1) - 0.5
+    return { type: 'line', xref: 'paper', x0: 0, x1: 1, y0: y, y1: y, line: { color: '#ffffff', width: 2 } }
+  })
+  return {
+    data: [trace],
+    layout: layout(title, 'step', 'layer', {
+      height: Math.max(260, 150 + 6 * rows.length),
+      margin: mapMargin,
+      shapes: lines,
+      yaxis: {
+        autorange: 'reversed',
+        tickvals: first.map((_, layer) => experts * (layer + 0.5) - 0.5),
+        ticktext: first.map((_, layer) => String(layer)),
+        showgrid: false,
+      },
+    }),
+  }
+}
+
+/**
+ * What switching off each expert does to the loss: a row for each layer, a column for each expert.
+ * @param without [L][E] losses in nats with that expert switched off; undefined where a layer's router minds no bias
+ * @param loss in nats, with all of them
+ */
+export function knockOutMap(without: readonly (readonly number[] | undefined)[], loss: number, title = 'Without one expert'): Figure {
+  const z = without.map((row) => row?.map((other) => Number((other - loss).toFixed(4))) ?? [])
+  const trace = {
+    type: 'heatmap',
+    x: (without.find(Boolean) ?? []).map((_, expert) => String(expert)),
+    y: without.map((_, layer) => String(layer)),
+    z,
+    hovertemplate: 'layer %{y} without expert %{x}: %{z:+.4f} nats<extra></extra>',
+    colorscale: sequential,
+    zmin: 0,
+    colorbar: colorbar('nats more'),
+    texttemplate: '%{z:.3f}',
+  }
+  return {
+    data: [trace],
+    layout: layout(title, 'expert', 'layer', {
+      height: Math.max(260, 150 + 30 * without.length),
+      margin: mapMargin,
+      yaxis: { autorange: 'reversed', type: 'category', showgrid: false },
+      xaxis: { type: 'category' },
+    }),
   }
 }

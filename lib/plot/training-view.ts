@@ -1,8 +1,14 @@
-/** Training as a person watches it: a chart that grows in place, and a line with step, loss, speed and time left. */
-import { type LossCurve, lossCurves, smoothed } from './charts'
+/**
+ * Training as a person watches it: a chart and a map of the experts' load that grow in place, and a line with step, loss, speed, time left
+ * and dead experts.
+ */
+import { type LossCurve, lossCurves, type Reported, smoothed } from './charts'
 import { Display } from './display'
+import type { Figure } from './figure'
+import { deadExperts, loadFigure } from './routing-load'
 
 interface Seen {
+  readonly [name: string]: number | undefined
   readonly step: number
   readonly loss?: number | undefined
   readonly train_loss?: number | undefined
@@ -37,7 +43,11 @@ export interface TrainingView {
   readonly onProgress: (progress: Standing) => void
   /** Evaluations so far, train and validation. */
   readonly curves: () => LossCurve[]
-  /** Puts chart and line into the output of another cell, for a cell that trains on. */
+  /** Every other number that training reported, by its name: `layer_0/z`, say. */
+  readonly reported: () => Record<string, Reported>
+  /** The load of each expert over training; undefined if none was reported. */
+  readonly load: () => Figure | undefined
+  /** Puts chart, map and line into the output of another cell, for a cell that trains on. */
   readonly restart: () => void
 }
 
@@ -47,6 +57,7 @@ export interface TrainingView {
  */
 export function trainingView(behind: readonly LossCurve[] = [], title = 'Training', redrawMs = 3000): TrainingView {
   let chart = new Display()
+  let map = new Display()
   let line = new Display()
   let drawn = 0
   const steps: number[] = []
@@ -56,6 +67,13 @@ export function trainingView(behind: readonly LossCurve[] = [], title = 'Trainin
     { name: 'train', steps: evaluated.map(({ step }) => step), losses: evaluated.map(({ train }) => train) },
     { name: 'validation', steps: evaluated.map(({ step }) => step), losses: evaluated.map(({ val }) => val) },
   ]
+  const reports = new Map<string, { steps: number[]; values: number[] }>()
+  const note = (step: number, name: string, value: number): void => {
+    const seen = reports.get(name) ?? { steps: [], values: [] }
+    if (!reports.has(name)) reports.set(name, seen)
+    seen.steps.push(step)
+    seen.values.push(value)
+  }
   const draw = (): void => {
     drawn = Date.now()
     const smooth = smoothed(losses, 50)
@@ -63,14 +81,20 @@ export function trainingView(behind: readonly LossCurve[] = [], title = 'Trainin
     const pick = <T>(values: readonly T[]): T[] => values.filter((_, i) => i >= 10 && i % every === 0)
     const batches: LossCurve = { name: 'batches (mean of 50)', steps: pick(steps), losses: pick(smooth) }
     chart.figure(lossCurves([...curves(), ...(smooth.length > 20 ? [batches] : []), ...behind], title))
+    const load = loadFigure(reports)
+    if (load) map.figure(load)
   }
   return {
     curves,
+    reported: () => Object.fromEntries(reports),
+    load: () => loadFigure(reports),
     restart: () => {
       chart = new Display()
+      map = new Display()
       line = new Display()
     },
-    onMetric: ({ step, loss, train_loss, val_loss }) => {
+    onMetric: ({ step, loss, train_loss, val_loss, ...others }) => {
+      for (const [name, value] of Object.entries(others)) if (value !== undefined) note(step, name, value)
       if (loss !== undefined) {
         steps.push(step)
         losses.push(loss)
@@ -80,7 +104,8 @@ export function trainingView(behind: readonly LossCurve[] = [], title = 'Trainin
       const last = progress.step >= progress.steps
       if (!last && Date.now() - drawn < redrawMs) return
       draw()
-      line.text(describeProgress(progress))
+      const dead = deadExperts(reports)
+      line.text(dead ? `${describeProgress(progress)}\ndead experts: ${dead}` : describeProgress(progress))
     },
   }
 }

@@ -2,42 +2,52 @@
  * Kernels of tfjs-node that we replace, for eager and graph mode alike:
  * - gather reads the indices back to JavaScript to check them, which is impossible in a graph; TensorFlow's own op checks them too;
  * - matMul is always a batched product: two matrices, or rows and a matrix, go to MatMul, which TensorFlow can fuse with what follows;
- * - adding a bias to rows is BiasAdd, for the same reason.
+ * - adding a bias to rows is BiasAdd, for the same reason;
+ * - split with a list of sizes adds them up to check them, while sizes that depend on data are no numbers yet when a function is traced.
  */
-import { op } from './op'
+import { at } from '../checked'
+import { type KernelFunc, kernel } from './kernel-types'
+import { multiOp, op } from './op'
 import { type Tensor, tf } from './runtime'
 
-type KernelFunc = NonNullable<ReturnType<typeof tf.getKernel>>['kernelFunc']
-type Inputs = Readonly<Record<string, Tensor>>
+type Two = Readonly<Record<'a' | 'b', Tensor>>
 
-const gather: KernelFunc = ({ inputs, attrs }) => {
-  const { x, indices } = inputs as unknown as Inputs
-  const { axis, batchDims } = attrs as unknown as { axis: number; batchDims: number }
-  return op('GatherV2', [x as Tensor, indices as Tensor, tf.scalar(axis, 'int32')], { batch_dims: batchDims })
-}
+const gather = kernel(
+  ({ x, indices }: { x: Tensor; indices: Tensor }, { axis, batchDims }: { axis: number; batchDims: number }): Tensor =>
+    op('GatherV2', [x, indices, tf.scalar(axis, 'int32')], { batch_dims: batchDims }),
+)
 
-const matMul: KernelFunc = ({ inputs, attrs }) => {
-  const { a, b } = inputs as unknown as Readonly<Record<'a' | 'b', Tensor>>
-  const { transposeA, transposeB } = attrs as unknown as { transposeA: boolean; transposeB: boolean }
+const matMul = kernel(({ a, b }: Two, { transposeA, transposeB }: { transposeA: boolean; transposeB: boolean }): Tensor => {
   if (b.rank !== 2 || (a.rank !== 2 && transposeA)) return op('BatchMatMulV2', [a, b], { adj_x: transposeA, adj_y: transposeB })
   const matrix = (x: Tensor): Tensor => op('MatMul', [x, b], { transpose_a: transposeA, transpose_b: transposeB })
   if (a.rank === 2) return matrix(a)
-  const product = matrix(tf.reshape(a, [-1, a.shape[a.rank - 1] as number]))
-  return tf.reshape(product, [...a.shape.slice(0, -1), product.shape[1] as number])
-}
+  const product = matrix(tf.reshape(a, [-1, at(a.shape, a.rank - 1)]))
+  return tf.reshape(product, [...a.shape.slice(0, -1), at(product.shape, 1)])
+})
 
+const biasAdd = kernel(({ a, b }: Two): Tensor => op('BiasAdd', [a, b]))
 const plainAdd = tf.getKernel('Add', 'tensorflow').kernelFunc
 
 const add: KernelFunc = (params) => {
-  const { a, b } = params.inputs as unknown as Readonly<Record<'a' | 'b', Tensor>>
-  const isBias = a.dtype === 'float32' && b.dtype === 'float32' && a.rank === 2 && b.rank === 1 && a.shape[1] === b.shape[0]
-  return isBias ? op('BiasAdd', [a, b]) : plainAdd(params)
+  const { a, b } = params.inputs
+  if (!a || !b) return plainAdd(params)
+  const isBias = a.dtype === 'float32' && b.dtype === 'float32' && a.shape.length === 2 && b.shape.length === 1 && a.shape[1] === b.shape[0]
+  return isBias ? biasAdd(params) : plainAdd(params)
 }
+
+const splitV = kernel(({ x }: { x: Tensor }, attributes: { numOrSizeSplits: number | number[]; axis: number }): Tensor[] => {
+  const axis = at(tf.util.parseAxisParam(attributes.axis, x.shape), 0)
+  const { numOrSizeSplits: given } = attributes
+  const sizes = typeof given === 'number' ? tf.backend_util.prepareSplitSize(x, given, axis) : given
+  const operands = [x, tf.tensor1d(sizes, 'int32'), tf.scalar(axis, 'int32')]
+  return multiOp('SplitV', operands, sizes.length, { num_split: sizes.length, T: { type: x.dtype } })
+})
 
 const replacements: readonly (readonly [kernelName: string, kernelFunc: KernelFunc])[] = [
   ['GatherV2', gather],
   ['BatchMatMul', matMul],
   ['Add', add],
+  ['SplitV', splitV],
 ]
 
 /** Replaces the kernels; a second call does nothing. */

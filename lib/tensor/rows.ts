@@ -2,6 +2,9 @@
  * Splitting and joining rows by sizes that are a tensor, known only when the op runs. Registered as tfjs kernels with gradients, since a
  * custom gradient has one output only.
  */
+import { at } from '../checked'
+import { asList } from './gradients'
+import { gradient, kernel } from './kernel-types'
 import { multiOp, op } from './op'
 import { type Tensor, tf } from './tf'
 
@@ -14,37 +17,37 @@ function register(): void {
   tf.registerKernel({
     kernelName: 'SplitRows',
     backendName,
-    kernelFunc: ({ inputs }) => {
-      const { x, sizes } = inputs as unknown as { x: Tensor; sizes: Tensor }
-      const count = sizes.shape[0] as number
+    kernelFunc: kernel(({ x, sizes }: { x: Tensor; sizes: Tensor }) => {
+      const count = at(sizes.shape, 0)
+      if (count === 1) return [op('Identity', [x])] // a trace then knows that the piece is as long as the whole
       return multiOp('SplitV', [x, sizes, tf.scalar(0, 'int32')], count, { num_split: count, T: { type: x.dtype } })
-    },
+    }),
   })
   tf.registerGradient({
     kernelName: 'SplitRows',
     inputsToSave: ['sizes'],
-    gradFunc: (dy, saved) => {
-      const [sizes] = saved as [Tensor]
-      return { x: () => concatRows(dy as Tensor[], sizes), sizes: () => tf.zeros(sizes.shape) }
-    },
+    gradFunc: gradient((dy: Tensor | Tensor[], [sizes]: [Tensor]) => ({
+      x: () => concatRows(asList(dy), sizes),
+      sizes: () => tf.zeros(sizes.shape),
+    })),
   })
   tf.registerKernel({
     kernelName: 'ConcatRows',
     backendName,
-    kernelFunc: ({ inputs }) => {
-      const { sizes, ...parts } = inputs as unknown as Record<string, Tensor>
-      return op('ConcatV2', [...Object.values(parts), tf.scalar(0, 'int32')], { N: Object.keys(parts).length, T: { type: 'float32' } })
-    },
+    kernelFunc: kernel(({ sizes: _, ...named }: Readonly<Record<string, Tensor>>) => {
+      const parts = Object.values(named)
+      if (parts.length === 1) return op('Identity', parts) // ConcatV2 takes two or more
+      return op('ConcatV2', [...parts, tf.scalar(0, 'int32')], { N: parts.length, T: { type: 'float32' } })
+    }),
   })
   tf.registerGradient({
     kernelName: 'ConcatRows',
     inputsToSave: ['sizes'],
-    gradFunc: (dy, saved) => {
-      const [sizes] = saved as [Tensor]
-      const pieces = splitRows(dy as Tensor, sizes)
+    gradFunc: gradient((dy: Tensor, [sizes]: [Tensor]) => {
+      const pieces = splitRows(dy, sizes)
       const gradients = Object.fromEntries(pieces.map((piece, i) => [`part${i}`, () => piece]))
       return { ...gradients, sizes: () => tf.zeros(sizes.shape) }
-    },
+    }),
   })
 }
 
@@ -56,7 +59,7 @@ function register(): void {
  */
 export function splitRows(x: Tensor, sizes: Tensor): Tensor[] {
   register()
-  return tf.engine().runKernel('SplitRows', { x, sizes }) as Tensor[]
+  return asList(tf.engine().runKernel('SplitRows', { x, sizes }))
 }
 
 /**
@@ -67,5 +70,5 @@ export function splitRows(x: Tensor, sizes: Tensor): Tensor[] {
  */
 export function concatRows(parts: readonly Tensor[], sizes: Tensor): Tensor {
   register()
-  return tf.engine().runKernel('ConcatRows', { ...Object.fromEntries(parts.map((part, i) => [`part${i}`, part])), sizes }) as Tensor
+  return tf.engine().runKernel<Tensor>('ConcatRows', { ...Object.fromEntries(parts.map((part, i) => [`part${i}`, part])), sizes })
 }

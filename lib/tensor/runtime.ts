@@ -1,19 +1,116 @@
 /**
- * The one place that loads TensorFlow. It supplies what newer Node versions no longer have and keeps TensorFlow's start-up lines from the
- * reader (its real errors still pass).
+ * The one place that loads TensorFlow and tfjs, and the only one that reaches into tfjs's internals. tfjs-node's backend gets our binding
+ * (tensorflow/) where its compiled addon would be; the rest is what tfjs-node's index does. What newer Node versions no longer have is
+ * supplied, and TensorFlow's start-up notices are kept from the reader (its real errors still pass).
  */
-import { withQuietStderr } from './quiet'
+import type { Tensor, Variable } from '@tensorflow/tfjs'
+import { TensorError } from '../errors'
+import { type Binding, newBinding, type TensorMetadata, type TfjsBinding } from '../tensorflow/binding'
+import { withQuietStderr } from '../tensorflow/quiet'
+
+export type { DataType, Rank, Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, TensorLike, Variable } from '@tensorflow/tfjs'
+
+/** tfjs's bookkeeping for the data that tensors share: the values until an op first wants them, then TensorFlow's number for them. */
+export interface TensorData {
+  shape: number[]
+  dtype: number
+  /** null or undefined once they were handed over. */
+  values: ArrayLike<number> | null
+  id: number
+  /** How many tensors share it. */
+  refCount: number
+}
+
+/** The part of tfjs-node's backend that we rely on. */
+export interface NodeBackend {
+  binding: Binding & Readonly<Record<`TF_${string}`, number>>
+  readonly isUsingGpuDevice: boolean
+  readonly tensorMap: { get(dataId: object): TensorData; set(dataId: object, data: TensorData): void; has(dataId: object): boolean }
+  /** Hands over values that were not yet, and gives the tensors' numbers. */
+  getInputTensorIds(tensors: readonly Tensor[]): number[]
+  createOutputTensor(metadata: TensorMetadata): Tensor
+}
 
 // Deprecated (with a warning) or removed in newer Node versions, still called by tfjs-node.
-const util = require('node:util') as Record<string, unknown>
+const util: Record<string, unknown> = require('node:util')
 util.isNullOrUndefined = (value: unknown) => value === null || value === undefined
 util.isArray = Array.isArray
 
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2'
-process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true'
-// All contexts of a process share the threads inside ops of the first one, tfjs's, unless this is set: compiled functions would then get
-// as many as there are cores, whatever `defaultThreads` says (122 ms a step instead of 84, on 2 cores).
-process.env.TF_OVERRIDE_GLOBAL_THREADPOOL ??= '1'
 
-export const tf = withQuietStderr(() => require('@tensorflow/tfjs-node-gpu') as typeof import('@tensorflow/tfjs-node-gpu'))
-export type { Rank, Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable } from '@tensorflow/tfjs-node-gpu'
+type Tfjs = typeof import('@tensorflow/tfjs')
+
+function load(): { tf: Tfjs; binding: TfjsBinding } {
+  const tf: Tfjs = require('@tensorflow/tfjs')
+  require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels')
+  const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend') as {
+    NodeJSKernelBackend: new (binding: TfjsBinding, packageName: string) => NodeBackend & import('@tensorflow/tfjs').KernelBackend
+  }
+  /** tfjs-node's backend, which says so when an op gets a tensor that was disposed of. */
+  class Backend extends NodeJSKernelBackend {
+    override getInputTensorIds(tensors: readonly Tensor[]): number[] {
+      for (const { dataId, shape } of tensors)
+        if (dataId && !this.tensorMap.has(dataId))
+          throw new TensorError(`an op got a tensor of shape [${shape.join(', ')}] that was disposed of`)
+      return super.getInputTensorIds(tensors)
+    }
+  }
+  const binding = newBinding()
+  tf.registerBackend('tensorflow', () => new Backend(binding, '@tensorflow/tfjs-node-gpu'), 3)
+  tf.setBackend('tensorflow')
+  return { tf, binding }
+}
+
+const loaded = withQuietStderr(load)
+
+export const { tf } = loaded
+
+/** tfjs-node's backend. */
+export const backend = (): NodeBackend => tf.backend() as unknown as NodeBackend
+
+/** The binding to TensorFlow. */
+export const binding = (): TfjsBinding => loaded.binding
+
+/** What we use of tfjs's engine beside its public methods. */
+interface EngineInternals {
+  readonly registeredVariables: Readonly<Record<string, Variable>>
+  makeVariable: (...made: never) => unknown
+  disposeTensor(tensor: Tensor): void
+  incRef(tensor: Tensor, backend: null): void
+}
+const engine = (): EngineInternals => tf.engine() as unknown as EngineInternals
+
+/** Until the returned function is called, making a variable calls `refuse`. */
+export function forbidNewVariables(refuse: () => never): () => void {
+  const { makeVariable } = engine()
+  engine().makeVariable = refuse
+  return () => {
+    engine().makeVariable = makeVariable
+  }
+}
+
+/** A variable has its earlier data again, whatever was assigned since. */
+export function restoreData(variable: Variable, dataId: Variable['dataId']): void {
+  if (variable.dataId === dataId) return
+  engine().disposeTensor(variable)
+  variable.dataId = dataId
+  engine().incRef(variable, null)
+}
+
+/** The numbers of what tfjs-node passes as an int64 scalar, which is no tensor of tfjs. */
+export const int64Of = (input: Tensor | { readonly valueArray: Int32Array }): Int32Array | undefined =>
+  'valueArray' in input ? input.valueArray : undefined
+
+/** Gives a variable new data, as `variable.assign` would, without a tensor to assign. */
+export function giveData(variable: Variable, id: number): object {
+  const { dtype, shape } = backend().tensorMap.get(variable.dataId)
+  const dataId = {}
+  backend().tensorMap.set(dataId, { shape, dtype, values: null, id, refCount: 1 })
+  const tensor = tf.engine().makeTensorFromTensorInfo({ dataId, shape: variable.shape, dtype: variable.dtype })
+  variable.assign(tensor)
+  tensor.dispose()
+  return dataId
+}
+
+/** Every variable that was made and not disposed of. */
+export const livingVariables = (): Variable[] => Object.values(engine().registeredVariables)

@@ -1,24 +1,25 @@
-/** Characters as numbers: the vocabulary is the sorted set of a text's characters, and a character's number is its place in it. */
+/** Character-level tokenizer: the vocabulary is the sorted set of a text's characters, and a character's token id is its position in it. */
+import { codePoint } from '../checked'
 import { TextError } from '../errors'
 
-/** Turns text into numbers and back. */
+/** Turns text into token ids and back. */
 export class CharTokenizer {
-  /** The characters, in the order of their numbers. */
+  /** The characters, by token id. */
   readonly vocabulary: readonly string[]
-  private readonly numbers: ReadonlyMap<string, number>
+  private readonly ids: ReadonlyMap<string, number>
 
   /** @throws TextError if a character is repeated, or is not one character */
   constructor(vocabulary: readonly string[]) {
     this.vocabulary = vocabulary
-    this.numbers = new Map(vocabulary.map((character, i) => [character, i]))
-    if (vocabulary.length === 0 || this.numbers.size !== vocabulary.length || vocabulary.some((character) => [...character].length !== 1))
+    this.ids = new Map(vocabulary.map((character, i) => [character, i]))
+    if (vocabulary.length === 0 || this.ids.size !== vocabulary.length || vocabulary.some((character) => [...character].length !== 1))
       throw new TextError(`vocabulary: got ${vocabulary.length} entries, expected at least one, each a single character and all different`)
   }
 
   /** The vocabulary of a text: its characters in order of their code points. */
   static fromText(text: string): CharTokenizer {
     const characters = [...new Set(text)]
-    return new CharTokenizer(characters.sort((a, b) => (a.codePointAt(0) as number) - (b.codePointAt(0) as number)))
+    return new CharTokenizer(characters.sort((a, b) => codePoint(a) - codePoint(b)))
   }
 
   /** V, the number of different characters. */
@@ -27,29 +28,29 @@ export class CharTokenizer {
   }
 
   /**
-   * The numbers of a text's characters.
+   * The token ids of a text.
    * @throws TextError that names the first unknown character and its position, counted from 0
    */
   encode(text: string): Int32Array {
     const characters = Array.from(text)
     return Int32Array.from(characters, (character, position) => {
-      const number = this.numbers.get(character)
-      if (number === undefined)
+      const id = this.ids.get(character)
+      if (id === undefined)
         throw new TextError(
           `the character ${JSON.stringify(character)} at position ${position} is not in the vocabulary of ${this.vocabSize}`,
         )
-      return number
+      return id
     })
   }
 
   /**
-   * The text of some numbers.
-   * @throws TextError if a number is outside the vocabulary
+   * The text of token ids.
+   * @throws TextError if an id is outside the vocabulary
    */
   decode(ids: ArrayLike<number>): string {
     return Array.from(ids, (id) => {
       const character = this.vocabulary[id]
-      if (character === undefined) throw new TextError(`got the token ${id}, expected 0 to ${this.vocabSize - 1}`)
+      if (character === undefined) throw new TextError(`got the token id ${id}, expected 0 to ${this.vocabSize - 1}`)
       return character
     }).join('')
   }

@@ -1,24 +1,25 @@
 /**
- * A text as training and validation data: the first 90 % and the rest, cut into windows of T characters with the next characters as targets.
+ * A text as training and validation data: the first 90 % and the rest, cut into windows of T tokens with the next tokens as targets.
  */
+import { at } from '../checked'
 import { TextError } from '../errors'
 import type { RandomStream } from '../tensor/streams'
 import { type Tensor, tf } from '../tensor/tf'
 
 export type Split = 'train' | 'val'
 
-/** B windows: x int32 [B, T], and y the same shifted by one character. */
+/** B windows: x int32 [B, T], and y the same shifted by one token. */
 export interface Batch {
   readonly x: Tensor
   readonly y: Tensor
 }
 
-/** The numbers of a text, split in two. */
+/** The token ids of a text, split in two. */
 export class Dataset {
   readonly splits: Readonly<Record<Split, Int32Array>>
 
   /**
-   * @param ids the whole text as numbers; the first int(0.9 n) are for training
+   * @param ids of the whole text; the first int(0.9 n) are for training
    * @throws TextError if a split has no room for a window and its target
    */
   constructor(
@@ -42,7 +43,7 @@ export class Dataset {
     const x = new Int32Array(B * T)
     const y = new Int32Array(B * T)
     for (let b = 0; b < B; b++) {
-      const offset = offsets[b] as number
+      const offset = at(offsets, b)
       x.set(data.subarray(offset, offset + T), b * T)
       y.set(data.subarray(offset + 1, offset + 1 + T), b * T)
     }
@@ -57,9 +58,13 @@ export class Dataset {
     return batch
   }
 
-  /** Consecutive windows that cover a split, each character a target once; the last batch may be smaller. */
-  *windows(split: Split, batchSize: number): Generator<Batch> {
-    const count = Math.floor((this.splits[split].length - 1) / this.blockSize)
+  /**
+   * Consecutive windows that cover a split, each token a target once; the last batch may be smaller.
+   * @param characters covers so many from the split's beginning, in whole windows; default: all
+   */
+  *windows(split: Split, batchSize = 64, characters = Number.POSITIVE_INFINITY): Generator<Batch> {
+    const all = Math.floor((this.splits[split].length - 1) / this.blockSize)
+    const count = Math.min(all, Math.ceil(characters / this.blockSize))
     for (let first = 0; first < count; first += batchSize) {
       const size = Math.min(batchSize, count - first)
       yield this.batchAt(

@@ -123,9 +123,10 @@ export class MlflowClient {
       const said = failure.success ? `${failure.data.error_code}: ${failure.data.message.slice(0, 200)}` : 'no reason given'
       throw new MlflowError(`the MLflow server answered ${response.status} (${said})`, failure.data?.error_code)
     } catch (error) {
-      const { message, cause, name } = error as Error & { cause?: Error }
+      const { message, cause, name } = error instanceof Error ? error : new Error(String(error))
       if (error instanceof MlflowError) throw new MlflowError(this.redacted(message), error.code)
-      const reason = name === 'TimeoutError' ? `no answer within ${this.timeoutMs / 1000} s` : (cause?.message ?? message)
+      const reason =
+        name === 'TimeoutError' ? `no answer within ${this.timeoutMs / 1000} s` : cause instanceof Error ? cause.message : message
       throw new MlflowError(this.redacted(`the MLflow server at ${address} was not reached: ${reason}`))
     }
   }

@@ -2,9 +2,10 @@
  * Evaluation: the original's estimate (mean loss over random batches), and the exact mean over a whole split.
  */
 
+import { at } from '../checked'
 import type { SparseMoELanguageModel } from '../model/language-model'
 import type { Context } from '../nn/context'
-import { crossEntropyRows } from '../nn/loss'
+import { crossEntropyRows } from '../tensor/cross-entropy'
 import type { RandomStream } from '../tensor/streams'
 import { type Tensor, tf } from '../tensor/tf'
 import type { Dataset, Split } from '../text/dataset'
@@ -15,7 +16,7 @@ export interface EstimateOptions {
   readonly batchSize: number
   /** Batches of each split. */
   readonly iterations: number
-  /** Batches that may be computed at once, where it makes no difference to the loss. Default 1. */
+  /** Batches that may be computed at a time, where it makes no difference to the loss. Default 1. */
   readonly together?: number
   readonly stream: RandomStream
   readonly signal?: AbortSignal | undefined
@@ -31,14 +32,14 @@ export async function estimateLoss(
   { batchSize, iterations, together = 1, stream, signal }: EstimateOptions,
 ): Promise<Record<Split, number> | undefined> {
   // Equal groups, so that the mean of their means is the mean of all.
-  const group = Array.from({ length: together }, (_, i) => together - i).find((size) => iterations % size === 0) as number
+  const group = Array.from({ length: together }, (_, i) => together - i).find((size) => iterations % size === 0) ?? 1
   const means = { train: 0, val: 0 }
   for (const split of ['train', 'val'] as const) {
     let sum = 0
     for (let i = 0; i < iterations; i += group) {
       const { x, y } = dataset.randomBatch(split, batchSize * group, stream)
       const value = loss(x, y)
-      sum += (value.dataSync()[0] as number) * group
+      sum += at(value.dataSync(), 0) * group
       tf.dispose([x, y, value])
       await new Promise((resolve) => setImmediate(resolve)) // signals get their turn
       if (signal?.aborted) return undefined
@@ -48,27 +49,36 @@ export async function estimateLoss(
   return means
 }
 
-/** Parts of a batch that are computed at the same time. */
-const branches = 2
+/** Subgraphs that one evaluation is split into. */
+const subgraphs = 2
 
 /**
- * The same mean loss, in two branches that have nothing to wait for in each other: a graph keeps two cores busy with them, where one
- * forward pass alone has stretches with nothing to share out.
- * @param unit sequences that stay in one branch: a whole batch if its tokens depend on each other, as they do where capacity counts
+ * The same mean loss from two independent subgraphs, which keep two cores busy where one forward pass alone has stretches with too little
+ * to share out.
+ * @param unit sequences that stay together: a whole batch if its rows depend on each other, as they do where capacity counts
  */
-export function inBranches(loss: Loss, unit: number): Loss {
+export function inSubgraphs(loss: Loss, unit: number): Loss {
   return (x, y) => {
-    if (((x.shape[0] as number) / unit) % branches !== 0) return loss(x, y)
-    const targets = tf.split(y, branches)
-    return tf.mean(tf.stack(tf.split(x, branches).map((part, i) => loss(part, targets[i] as Tensor))))
+    if ((at(x.shape, 0) / unit) % subgraphs !== 0) return loss(x, y)
+    const targets = tf.split(y, subgraphs)
+    return tf.mean(tf.stack(tf.split(x, subgraphs).map((part, i) => loss(part, at(targets, i)))))
   }
 }
 
-/** How many batches an evaluation best takes at once; those of a branch become one, if that makes no difference to the loss. */
-export const batchesAtOnce = (separate: boolean): number => branches * (separate ? 1 : 4)
+/** Beyond this many tokens a batch alone keeps the cores busy, and more at a time only leave the cache. */
+const tokensThatSuffice = 2048
 
-/** The sum of the cross-entropies of all characters of a batch, in nats; a scalar. To be compiled, or not. */
-export function makeLossSum(model: SparseMoELanguageModel, ctx: Context): Loss {
+/**
+ * How many batches an evaluation best takes at a time; the batches of a subgraph become one if their rows are independent.
+ * @param tokens in a batch
+ */
+export function evalGroupSize(independent: boolean, tokens: number): number {
+  if (!independent) return subgraphs
+  return tokens > tokensThatSuffice ? 1 : 4 * subgraphs
+}
+
+/** The sum of the cross-entropies of all tokens of a batch, in nats; a scalar. To be compiled, or not. */
+export function makeLossSum(model: Pick<SparseMoELanguageModel, 'forward'>, ctx: Context): Loss {
   return (x, y) =>
     tf.tidy(() => {
       const logits: Tensor = model.forward(x, ctx)
@@ -94,13 +104,13 @@ export interface ExactLoss {
 export function exactLoss(
   lossSum: Loss,
   dataset: Dataset,
-  { split = 'val', batchSize = 64, onProgress }: { split?: Split; batchSize?: number; onProgress?: (share: number) => void } = {},
+  { split = 'val', batchSize, onProgress }: { split?: Split; batchSize?: number; onProgress?: (share: number) => void } = {},
 ): ExactLoss {
   let sum = 0
   let characters = 0
   for (const { x, y } of dataset.windows(split, batchSize)) {
     const value = lossSum(x, y)
-    sum += value.dataSync()[0] as number
+    sum += at(value.dataSync(), 0)
     characters += x.size
     tf.dispose([x, y, value])
     onProgress?.(characters / dataset.splits[split].length)

@@ -1,14 +1,25 @@
 /**
- * The folder of a run: config and weights once it ends, `metrics.jsonl`, and `checkpoints/step-N`, each with all that is needed to go on to
- * the bit. One process at a time has it.
+ * The folder of a run: config and weights once it ends, `metrics.jsonl`, and `checkpoints/step-N`, each with all that resuming to the bit
+ * needs. One process at a time has it.
  */
+
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { messageOf } from '../checked'
 import { CheckpointError, RunError } from '../errors'
-import { lockFile, removeFolderWhole, requireNewFolder, writeFolderWhole } from '../files'
-import { streamNames } from '../tensor/streams'
-import { type Checkpoint, checkpointFiles, configFile, loadCheckpoint, readBytes, readJson, sha256Of } from './checkpoint'
+import { lockFile, removeFolder, requireNewFolder, writeFolderAtomic } from '../files'
+import {
+  type Checkpoint,
+  type CheckpointContents,
+  checkpointFiles,
+  configFile,
+  loadCheckpoint,
+  readBytes,
+  readJson,
+  sha256Of,
+} from './checkpoint'
+import type { Parts, PartsFile } from './parts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors'
 import type { TrainingState } from './trainer'
 
@@ -19,7 +30,7 @@ const stateFormat = 'makemoe-training-1'
 const stateSchema = z.object({
   format: z.literal(stateFormat),
   step: z.number().int().min(0),
-  streams: z.object(Object.fromEntries(streamNames.map((name) => [name, z.number().int()]))),
+  streams: z.record(z.string(), z.number().int().min(0)),
   valLoss: z.number().optional(),
   /** Of the text. */
   text: z.string(),
@@ -27,11 +38,11 @@ const stateSchema = z.object({
   sha256: z.string(),
 })
 
-/** A checkpoint with what is needed to go on. */
+/** A checkpoint with what resuming needs. */
 export interface ResumableCheckpoint extends Checkpoint {
   readonly state: TrainingState
   /** The text's sha256. */
-  readonly text: string
+  readonly textSha256: string
 }
 
 /** The names of a run's checkpoints, oldest first. */
@@ -45,6 +56,11 @@ function checkpointNames(folder: string): string[] {
 
 const stepOf = (name: string): number => Number(name.slice('step-'.length))
 
+/** The checkpoints that a run keeps, oldest first. */
+export function checkpointsOf(folder: string): { readonly step: number; readonly path: string }[] {
+  return checkpointNames(folder).map((name) => ({ step: stepOf(name), path: join(folder, 'checkpoints', name) }))
+}
+
 /** A run's newest checkpoint, or undefined. */
 export function newestCheckpoint(folder: string): string | undefined {
   const name = checkpointNames(folder).at(-1)
@@ -57,10 +73,11 @@ export function checkpointIn(folder: string): string {
 }
 
 /**
- * Reads a run's newest checkpoint with the state of its training.
+ * Reads the state of training from a run's newest checkpoint.
+ * @returns it with the checkpoint's path and the sha256 of the text
  * @throws CheckpointError if there is none, or it is damaged
  */
-export function loadResumable(folder: string): ResumableCheckpoint {
+export function loadTrainingState(folder: string): { path: string; state: TrainingState; textSha256: string } {
   const path = newestCheckpoint(folder)
   if (path === undefined)
     throw new CheckpointError(`got ${folder}, expected a run folder with a checkpoint in ${join(folder, 'checkpoints')}`)
@@ -70,14 +87,26 @@ export function loadResumable(folder: string): ResumableCheckpoint {
   const optimizer = decodeSafetensors(bytes)
   if (sha256Of(bytes) !== parsed.data.sha256) throw new CheckpointError(`${join(path, optimizerFile)} is damaged: its checksum differs`)
   const { step, streams, valLoss, text } = parsed.data
-  return { ...loadCheckpoint(path), text, state: { step, streams: streams as TrainingState['streams'], valLoss, optimizer } }
+  return { path, textSha256: text, state: { step, streams, valLoss, optimizer } }
+}
+
+/**
+ * Reads a run's newest checkpoint with the state of its training.
+ * @throws CheckpointError if there is none, it is damaged, or made with other parts
+ */
+export function loadResumable(folder: string, parts: Parts = {}, partsFile?: PartsFile): ResumableCheckpoint {
+  const { path, ...training } = loadTrainingState(folder)
+  const checkpoint = loadCheckpoint(path, parts, partsFile)
+  if (checkpoint.parts?.names.includes('optimizer') && !parts.optimizer)
+    throw new CheckpointError(`${folder} was trained with an optimizer of its own; give it again, as the part optimizer`)
+  return { ...checkpoint, ...training }
 }
 
 /** A run folder that this process has for itself. */
 export class RunFolder {
   private constructor(
     readonly path: string,
-    private readonly unlock: () => void,
+    private unlock: (() => void) | undefined,
   ) {}
 
   /**
@@ -90,19 +119,29 @@ export class RunFolder {
   }
 
   /**
-   * A run's folder, to go on in it.
+   * A run's folder, to resume in it.
    * @throws RunError if another process has it
    */
   static open(path: string): RunFolder {
-    let unlock: (() => void) | undefined
+    const folder = new RunFolder(path, undefined)
+    folder.reopen()
+    return folder
+  }
+
+  /**
+   * Takes the folder again if it was closed.
+   * @throws RunError if another process has it
+   */
+  reopen(): void {
+    if (this.unlock) return
+    const { path } = this
     try {
       mkdirSync(path, { recursive: true })
-      unlock = lockFile(join(path, 'lock'))
+      this.unlock = lockFile(join(path, 'lock'))
     } catch (error) {
-      throw new RunError(`cannot use the run folder ${path}: ${(error as Error).message}`)
+      throw new RunError(`cannot use the run folder ${path}: ${messageOf(error)}`)
     }
-    if (!unlock) throw new RunError(`another process is using the run folder ${path}`)
-    return new RunFolder(path, unlock)
+    if (!this.unlock) throw new RunError(`another process is using the run folder ${path}`)
   }
 
   /**
@@ -111,13 +150,13 @@ export class RunFolder {
    * @returns its path
    * @throws RunError if the disk does not take it; earlier checkpoints are untouched
    */
-  saveCheckpoint(checkpoint: Checkpoint, state: TrainingState, text: string, keep = 2): string {
+  saveCheckpoint(checkpoint: CheckpointContents, state: TrainingState, text: string, keep = 2): string {
     const { step, streams, valLoss, optimizer } = state
     const path = join(this.path, 'checkpoints', `step-${step}`)
     const moments = encodeSafetensors(optimizer)
     const description = { format: stateFormat, step, streams, valLoss, text, sha256: sha256Of(moments) }
     if (!existsSync(path))
-      writeFolderWhole(path, {
+      writeFolderAtomic(path, {
         ...checkpointFiles(checkpoint),
         [optimizerFile]: moments,
         [stateFile]: `${JSON.stringify(description, null, 2)}\n`,
@@ -136,11 +175,12 @@ export class RunFolder {
       return parsed.data?.valLoss ?? Number.POSITIVE_INFINITY
     })
     const best = names[losses.indexOf(Math.min(...losses))]
-    for (const name of names.slice(0, -keep)) if (name !== best) removeFolderWhole(join(all, name))
+    for (const name of names.slice(0, -keep)) if (name !== best) removeFolder(join(all, name))
   }
 
   /** Gives the folder back. */
   close(): void {
-    this.unlock()
+    this.unlock?.()
+    this.unlock = undefined
   }
 }

@@ -1,19 +1,25 @@
-/** One training step: the loss, its gradients, the update. Plain tensors in, tensors out, so that it can be compiled as it is. */
-import type { Context, RoutingRecord } from '../nn/context'
+/**
+ * One training step: the objective, its gradients, the update. The objective is the language model's loss and whatever auxiliary losses its
+ * parts added on the way (`ctx.addLoss`). Plain tensors in, tensors out, so that it can be compiled as it is.
+ */
+import { ShapeError } from '../errors'
+import type { Context } from '../nn/context'
 import type { NamedParameter } from '../nn/module'
 import { op } from '../tensor/op'
 import type { Streams } from '../tensor/streams'
 import { type Scalar, type Tensor, tf, type Variable } from '../tensor/tf'
-import type { Optimizer } from './adamw'
+import type { Optimizer } from './optimizers/optimizer'
 
 /** The loss of a batch; x and y int32 [B, T]. */
 export type Loss = (x: Tensor, y: Tensor) => Tensor
 
 /** What training needs of a model; lib's language model is one, a notebook's own is another. */
 export interface Trainable {
-  /** A scalar in nats; x and y int32 [B, T]. */
+  /** The mean cross-entropy, a scalar in nats, without auxiliary losses; x and y int32 [B, T]. */
   loss(x: Tensor, y: Tensor, ctx: Context): Tensor
-  namedParameters(): NamedParameter[]
+  namedParameters(): readonly NamedParameter[]
+  /** Whether the loss of a batch is the mean of its rows' losses; a model without it is taken to be dependent. */
+  rowsAreIndependent?(training: boolean): boolean
 }
 
 /**
@@ -25,50 +31,70 @@ export function gradientsOf(loss: () => Tensor, parameters: readonly Variable[])
   return { loss: value, gradients: parameters.map((parameter) => grads[parameter.name] ?? tf.zerosLike(parameter)) }
 }
 
-/** A step that trains `parameters` and returns the batch's loss, a scalar. */
-export function makeTrainStep(loss: Loss, parameters: readonly Variable[], optimizer: Optimizer): Loss {
-  return (x, y) =>
-    tf.tidy(() => {
-      const result = gradientsOf(() => loss(x, y), parameters)
-      optimizer.apply(result.gradients)
-      return result.loss
-    })
+/**
+ * What a step tells, by name: `loss`; with auxiliary losses `loss/<name>`, summed over the layers, and `objective`, the sum of all;
+ * from a reporting step `gradient_norm` and what the parts reported. Scalars and vectors, to be disposed of.
+ */
+export type StepResult = Readonly<Record<string, Tensor>>
+
+export type TrainStep = (x: Tensor, y: Tensor) => StepResult
+
+/** Copies of tensors by name, which outlive the forward pass that tidies up behind itself; what a part gave stays its own. */
+class Collected {
+  readonly byName = new Map<string, Tensor[]>()
+
+  constructor(
+    private readonly what: string,
+    private readonly maxRank: number,
+  ) {}
+
+  readonly add = (name: string, value: Tensor): void => {
+    if (value.rank > this.maxRank)
+      throw new ShapeError(`${this.what}${name}: got shape [${value.shape}], expected a scalar${this.maxRank > 0 ? ' or a vector' : ''}`)
+    this.byName.set(name, [...(this.byName.get(name) ?? []), tf.keep(tf.clone(value))])
+  }
+
+  all(): Tensor[] {
+    return [...this.byName.values()].flat()
+  }
 }
 
-/** A step's loss, and what it tells about the model. L layers, E experts; the last three are absent if no layer reports its routing. */
-export interface StepReport {
-  /** Scalar, in nats. */
-  readonly loss: Tensor
-  /** The root of the sum of all gradients' squares; scalar. */
-  readonly gradientNorm: Tensor
-  /** (token, choice) pairs that reached each expert: int32 [L, E]. */
-  readonly load?: Tensor
-  /** Pairs that were dropped: int32 [L]. */
-  readonly dropped?: Tensor
-  /** Mean entropy of the gates, in nats: float32 [L]. */
-  readonly entropy?: Tensor
-}
-
-export type ReportingStep = (x: Tensor, y: Tensor) => StepReport
-
-/** A step that trains a model and also reports the size of the gradient and the routing. */
-export function makeReportingStep(model: Trainable, optimizer: Optimizer, streams: Streams): ReportingStep {
+/**
+ * A step that trains a model.
+ * @param reporting whether it also tells the gradient's norm and what the parts report; the training is the same to the bit
+ */
+export function makeTrainStep(model: Trainable, optimizer: Optimizer, streams: Streams, reporting = false): TrainStep {
   const parameters = model.namedParameters().map(([, variable]) => variable)
-  return (x, y) =>
-    tf.tidy(() => {
-      const seen: Record<'load' | 'dropped' | 'entropy', Tensor[]> = { load: [], dropped: [], entropy: [] }
-      const observer = (record: Partial<RoutingRecord>): void => {
-        // The forward pass tidies up behind itself; a router of one's own may report less.
-        for (const [name, tensors] of Object.entries(seen)) {
-          const tensor = record[name as keyof typeof seen]
-          if (tensor) tensors.push(tf.keep(tensor))
-        }
+  return function step(x, y) {
+    return tf.tidy(() => {
+      const losses = new Collected('', 0)
+      const reports = new Collected('report ', 1)
+      const ctx: Context = {
+        training: true,
+        streams,
+        addLoss: (name, value) => losses.add(`loss/${name}`, value),
+        ...(reporting ? { report: reports.add } : {}),
       }
-      const { loss, gradients } = gradientsOf(() => model.loss(x, y, { training: true, streams, observer }), parameters)
+      const { loss: objective, gradients } = gradientsOf(() => {
+        losses.add('loss', model.loss(x, y, ctx))
+        return tf.addN(losses.all())
+      }, parameters)
       optimizer.apply(gradients)
-      const gradientNorm = tf.sqrt(tf.mul(2, tf.addN(gradients.map((gradient) => op('L2Loss', [gradient])))))
-      const routing = Object.entries(seen).flatMap(([name, tensors]) => (tensors.length > 0 ? [[name, tf.stack(tensors)]] : []))
-      tf.dispose(Object.values(seen).flat())
-      return { loss, gradientNorm, ...Object.fromEntries(routing) } as never
+      const result: Record<string, Tensor> = {}
+      for (const [name, values] of losses.byName) result[name] = tf.addN(values)
+      if (losses.byName.size > 1) result.objective = objective
+      if (reporting) {
+        result.gradient_norm = norm(gradients)
+        for (const [name, values] of reports.byName) result[name] = mean(values)
+      }
+      tf.dispose([...losses.all(), ...reports.all()])
+      return result
     })
+  }
 }
+
+/** The root of the sum of all squares; a scalar. */
+const norm = (tensors: readonly Tensor[]): Tensor => tf.sqrt(tf.mul(2, tf.addN(tensors.map((tensor) => op('L2Loss', [tensor])))))
+
+/** What one part reported several times in a step counts as its mean. */
+const mean = (values: readonly Tensor[]): Tensor => tf.div(tf.addN(values.map((value) => tf.cast(value, 'float32'))), values.length)

@@ -2,49 +2,28 @@
  * The training loop: evaluate now and then, take a batch, make a step, tell whoever listens. Everything else is passed in.
  */
 import type { TrainConfig } from '../config'
-import { CheckpointError, TrainingError } from '../errors'
-import { type StateDict, takeState } from '../nn/module'
-import { type StreamName, type Streams, streamNames } from '../tensor/streams'
-import { type Tensor, tf, type Variable } from '../tensor/tf'
+import { TrainingError } from '../errors'
+import type { StateDict } from '../nn/module'
+import type { Streams } from '../tensor/streams'
+import { type Tensor, tf } from '../tensor/tf'
 import type { Dataset } from '../text/dataset'
-import { AdamW } from './adamw'
-import { batchesAtOnce, estimateLoss, inBranches } from './evaluate'
+import { estimateLoss, evalGroupSize, inSubgraphs } from './evaluate'
+import { type Metric, readNumbers } from './metrics'
+import { optimizers } from './optimizers'
+import type { Optimizer } from './optimizers/optimizer'
+import { Pace, type Progress } from './pace'
 import { learningRateAt } from './schedule'
-import { type Loss, makeReportingStep, type ReportingStep, type StepReport, type Trainable } from './step'
+import { type Loss, makeTrainStep, type Trainable, type TrainStep } from './step'
+import { type StreamCounters, setStreamCounters, streamCounters } from './stream-counters'
 
-/** A line of the metrics: numbers by name, and the step they belong to. Losses are in nats. */
-export interface Metric {
-  readonly step: number
-  /** The batch's loss; every step. */
-  readonly loss?: number
-  /** An evaluation. */
-  readonly train_loss?: number
-  readonly val_loss?: number
-  /** With `loss`, at every `reportInterval`-th step: learning_rate, gradient_norm, tokens_per_second, load_<layer>_<expert>, dropped_<layer>. */
-  readonly [name: string]: number | undefined
-}
-
-/** Where training stands. */
-export interface Progress {
-  readonly step: number
-  readonly steps: number
-  /** The last batch's loss, in nats. */
-  readonly loss: number
-  /** Characters trained on per second, evaluation not counted. */
-  readonly tokensPerSecond: number
-  /** With the evaluations to come. */
-  readonly secondsLeft: number
-}
-
-/** Everything that training needs to go on to the bit, besides the model's weights. */
+/** Everything that resuming to the bit needs, besides the model's weights. */
 export interface TrainingState {
   /** Steps made so far. */
   readonly step: number
-  /** Draws from each stream so far. */
-  readonly streams: Readonly<Record<StreamName, number>>
+  readonly streams: StreamCounters
   /** The last evaluation's validation loss, in nats; absent before the first. */
   readonly valLoss?: number | undefined
-  /** The optimizer's moments, by parameter. */
+  /** The optimizer's variables. */
   readonly optimizer: StateDict
 }
 
@@ -53,54 +32,102 @@ export type Compile = <Args extends unknown[], R>(fn: (...args: Args) => R) => (
 
 export interface TrainerOptions {
   readonly compile?: Compile
+  /** Default: the one that the config names, or AdamW. */
+  readonly optimizer?: Optimizer
   readonly onMetric?: (metric: Metric) => void
   readonly onProgress?: (progress: Progress) => void
   /** Called after a step, before the evaluation that may follow. */
   readonly onStep?: (step: number) => void
   /** Training stops after the current step. */
   readonly signal?: AbortSignal | undefined
-  /** Steps between reports of gradient norm, load and speed. Default 10. */
+  /** Steps between reports: gradient norm, speed, and what the parts report. Default 10. */
   readonly reportInterval?: number
 }
 
-/** Trains a model on a dataset; can be told to stop, and to go on. */
+/** Trains a model on a dataset; can be stopped and resumed. */
 export class Trainer {
-  readonly optimizer: AdamW
-  private readonly trainStep: ReportingStep
-  private readonly evalLoss: Loss
+  readonly optimizer: Optimizer
   /** Steps made so far. */
   step = 0
   /** The last evaluation's validation loss. */
   valLoss: number | undefined
-  private readonly parameters: readonly (readonly [name: string, parameter: Variable])[]
+  private readonly trainStep: TrainStep
+  private readonly reportingStep: TrainStep
+  private readonly evalLoss: Loss
+  private readonly evalGroup: number
 
   constructor(
     readonly model: Trainable,
     readonly dataset: Dataset,
-    readonly config: TrainConfig & { readonly capacityFactor?: number | undefined },
+    public config: TrainConfig,
     readonly streams: Streams,
     private options: TrainerOptions = {},
   ) {
     const { compile = (fn) => fn } = options
-    this.parameters = model.namedParameters()
-    const { learningRate, weightDecay } = config
-    this.optimizer = new AdamW(
-      this.parameters.map(([, parameter]) => parameter),
-      { learningRate, weightDecay },
-    )
-    this.trainStep = compile(makeReportingStep(model, this.optimizer, streams))
-    const loss = inBranches(
-      (x, y) => model.loss(x, y, { training: false, streams }),
-      config.capacityFactor === undefined ? 1 : config.batchSize,
-    )
+    this.optimizer = options.optimizer ?? optimizers[config.optimizer ?? 'adamw'](model.namedParameters(), config)
+    this.trainStep = compile(makeTrainStep(model, this.optimizer, streams))
+    this.reportingStep = compile(makeTrainStep(model, this.optimizer, streams, true))
+    const independent = model.rowsAreIndependent?.(false) ?? false
+    this.evalGroup = evalGroupSize(independent, config.batchSize * dataset.blockSize)
+    const loss = inSubgraphs((x, y) => model.loss(x, y, { training: false, streams }), independent ? 1 : config.batchSize)
     this.evalLoss = compile(function evaluation(x: Tensor, y: Tensor) {
       return tf.tidy(() => loss(x, y))
     })
   }
 
   /** Changes who is told, and the signal: a cell that trains on brings its own. */
-  listen(options: Omit<TrainerOptions, 'compile'>): void {
+  listen(options: Omit<TrainerOptions, 'compile' | 'optimizer'>): void {
     this.options = { ...this.options, ...options }
+  }
+
+  /**
+   * Trains until a step, evaluating before every `evalInterval`-th one and before the last, as the original does.
+   * @param steps how many in all; default `config.steps`
+   * @returns true if it got there, false if it was stopped
+   * @throws TrainingError if the loss is not finite
+   */
+  async run(steps = this.config.steps): Promise<boolean> {
+    this.config = { ...this.config, steps }
+    const { evalInterval, batchSize } = this.config
+    const pace = new Pace(this.config, batchSize * this.dataset.blockSize)
+    while (this.step < steps) {
+      // Signals and servers get their turn, before the first step too: what a cell does before it waits for the first time, an interrupt breaks.
+      await new Promise((resolve) => setImmediate(resolve))
+      const { onMetric, onProgress, onStep, signal, reportInterval = 10 } = this.options
+      if (signal?.aborted) return false
+      const { step } = this
+      if (step % evalInterval === 0 || step === steps - 1) {
+        const losses = await pace.evaluation(() => this.evaluate())
+        if (!losses) return false
+        this.valLoss = losses.val
+        onMetric?.({ step, train_loss: losses.train, val_loss: losses.val })
+      }
+      const reporting = step % reportInterval === 0
+      const numbers = pace.step(() => this.trainOnce(reporting))
+      const { tokensPerSecond } = pace
+      onMetric?.({ step, ...numbers, ...(reporting ? { tokens_per_second: tokensPerSecond } : {}) })
+      onProgress?.({ step: this.step, steps, loss: numbers.loss, tokensPerSecond, secondsLeft: pace.secondsLeft(this.step) })
+      onStep?.(this.step)
+    }
+    return true
+  }
+
+  /**
+   * Makes one step.
+   * @param reporting whether the parts report
+   * @returns the losses in nats, and what was reported
+   * @throws TrainingError if a loss is not finite
+   */
+  trainOnce(reporting = false): Record<string, number> & { readonly loss: number } {
+    const rate = learningRateAt(this.step, { ...this.config, learningRate: this.optimizer.initialRate })
+    if (this.config.schedule !== 'constant') tf.tidy(() => this.optimizer.learningRate.assign(tf.scalar(rate)))
+    const { x, y } = this.dataset.randomBatch('train', this.config.batchSize, this.streams.data)
+    const numbers = readNumbers((reporting ? this.reportingStep : this.trainStep)(x, y))
+    tf.dispose([x, y])
+    const { loss = Number.NaN, objective = loss } = numbers
+    if (!Number.isFinite(objective)) throw notFinite(this.step, numbers)
+    this.step++
+    return { ...numbers, loss, ...(reporting ? { learning_rate: rate } : {}) }
   }
 
   /**
@@ -108,152 +135,52 @@ export class Trainer {
    * @returns undefined if it was stopped; the streams are then as before
    */
   async evaluate(): Promise<{ train: number; val: number } | undefined> {
-    const { batchSize, evalIters, capacityFactor } = this.config
-    const together = batchesAtOnce(capacityFactor !== undefined)
-    const before = this.streamCounters()
-    const options = { batchSize, iterations: evalIters, together, stream: this.streams.evaluation, signal: this.options.signal }
-    const result = await estimateLoss(this.evalLoss, this.dataset, options)
-    if (!result) this.setStreamCounters(before)
+    const { batchSize, evalIters: iterations } = this.config
+    const before = streamCounters(this.streams)
+    const { evalGroup: together, streams, options } = this
+    const result = await estimateLoss(this.evalLoss, this.dataset, {
+      batchSize,
+      iterations,
+      together,
+      stream: streams.evaluation,
+      signal: options.signal,
+    })
+    if (!result) setStreamCounters(streams, before)
     return result
   }
 
-  /**
-   * Makes one step.
-   * @returns the batch's loss, in nats, and the rest of the step's report, to be disposed of
-   * @throws TrainingError if the loss is not finite
-   */
-  private makeStep(): { loss: number; report: StepReport } {
-    const rate = learningRateAt(this.step, this.config)
-    if (this.config.schedule !== 'constant') tf.tidy(() => this.optimizer.learningRate.assign(tf.scalar(rate)))
-    const { x, y } = this.dataset.randomBatch('train', this.config.batchSize, this.streams.data)
-    const report = this.trainStep(x, y)
-    tf.dispose([x, y])
-    const loss = report.loss.dataSync()[0] as number
-    if (!Number.isFinite(loss)) throw new TrainingError(`the loss of step ${this.step} is ${loss}${whereNotFinite(report)}`)
-    this.step++
-    return { loss, report }
-  }
-
-  /** Makes one step and returns the batch's loss, in nats. */
-  trainOnce(): number {
-    const { loss, report } = this.makeStep()
-    disposeReport(report)
-    return loss
-  }
-
-  /**
-   * Trains until `config.steps`, evaluating before every `evalInterval`-th step and before the last, as the original does.
-   * @returns true if it got there, false if it was stopped
-   * @throws TrainingError if the loss is not finite
-   */
-  async run(): Promise<boolean> {
-    const { steps, evalInterval, batchSize } = this.config
-    const first = this.step
-    let trainingMs = 0
-    let evaluationMs = 0
-    let evaluations = 0
-    while (this.step < steps) {
-      const { onMetric, onProgress, onStep, signal, reportInterval = 10 } = this.options
-      if (signal?.aborted) return false
-      const { step } = this
-      if (step % evalInterval === 0 || step === steps - 1) {
-        const start = performance.now()
-        const losses = await this.evaluate()
-        if (!losses) return false
-        evaluationMs += performance.now() - start
-        evaluations++
-        this.valLoss = losses.val
-        onMetric?.({ step, train_loss: losses.train, val_loss: losses.val })
-      }
-      const start = performance.now()
-      const { loss, report } = this.makeStep()
-      const ms = performance.now() - start
-      // The first step traces; it says nothing of the others.
-      trainingMs = this.step - first <= 2 ? ms : trainingMs + ms
-      const msPerStep = trainingMs / Math.max(1, this.step - first - 1)
-      const tokensPerSecond = (1000 * batchSize * this.dataset.blockSize) / msPerStep
-      const detail = step % reportInterval === 0 ? details(report, learningRateAt(step, this.config), tokensPerSecond) : {}
-      disposeReport(report)
-      onMetric?.({ step, loss, ...detail })
-      const evaluationsLeft = Math.ceil((steps - this.step) / evalInterval)
-      const msLeft = (steps - this.step) * msPerStep + evaluationsLeft * (evaluationMs / Math.max(1, evaluations))
-      onProgress?.({ step: this.step, steps, loss, tokensPerSecond, secondsLeft: msLeft / 1000 })
-      onStep?.(this.step)
-      await new Promise((resolve) => setImmediate(resolve)) // signals and servers get their turn
-    }
-    return true
-  }
-
-  private streamCounters(): Record<StreamName, number> {
-    return Object.fromEntries(streamNames.map((name) => [name, this.streams[name].counter.dataSync()[0]])) as Record<StreamName, number>
-  }
-
-  private setStreamCounters(counters: Readonly<Record<StreamName, number>>): void {
-    tf.tidy(() => {
-      for (const name of streamNames) this.streams[name].counter.assign(tf.scalar(counters[name], 'int32'))
-    })
-  }
-
-  /** What is needed to go on from here, besides the weights. */
+  /** What resuming from here needs, besides the weights. */
   state(): TrainingState {
     const optimizer: StateDict = new Map()
-    const save = (name: string, variable: Variable): void => {
+    for (const [name, variable] of this.optimizer.state())
       optimizer.set(name, { shape: variable.shape, values: Float32Array.from(variable.dataSync()) })
-    }
-    for (const [name, variable] of this.optimizerVariables()) save(name, variable)
-    return { step: this.step, streams: this.streamCounters(), valLoss: this.valLoss, optimizer }
+    return { step: this.step, streams: streamCounters(this.streams), valLoss: this.valLoss, optimizer }
   }
 
   /**
-   * Goes back to a saved state; the weights are the model's affair.
-   * @throws CheckpointError if it is of another model
+   * Goes back to a saved state; the weights are restored by whoever loads the model.
+   * @returns names of saved random streams that there are no longer
+   * @throws CheckpointError if it is of another model or optimizer
    */
-  restore({ step, streams, valLoss, optimizer }: TrainingState): void {
-    const state = new Map(optimizer)
-    const values = this.optimizerVariables().map(([name, variable]) => [variable, takeState(state, name, variable.shape).values] as const)
-    const [extra] = state.keys()
-    if (extra !== undefined) throw new CheckpointError(`the optimizer's state has ${extra}, which this model has no place for`)
-    tf.tidy(() => {
-      for (const [variable, numbers] of values) variable.assign(tf.tensor(numbers, variable.shape))
-    })
-    this.setStreamCounters(streams)
+  restore({ step, streams, valLoss, optimizer }: TrainingState): string[] {
+    this.optimizer.restore(optimizer)
     this.step = step
     this.valLoss = valLoss
+    return setStreamCounters(this.streams, streams)
   }
 
-  private optimizerVariables(): [name: string, variable: Variable][] {
-    const { moments, beta1Power, beta2Power } = this.optimizer
-    const named = this.parameters.flatMap(([name], i): [string, Variable][] => {
-      const { m, v } = moments[i] as { m: Variable; v: Variable }
-      return [
-        [`m.${name}`, m],
-        [`v.${name}`, v],
-      ]
-    })
-    return [['beta1_power', beta1Power], ['beta2_power', beta2Power], ...named]
+  /** Frees the optimizer's variables and the compiled steps; the model stays. */
+  dispose(): void {
+    this.optimizer.dispose()
+    for (const compiled of [this.trainStep, this.reportingStep, this.evalLoss])
+      if ('dispose' in compiled && typeof compiled.dispose === 'function') compiled.dispose()
   }
 }
 
-/** A report as numbers by name. */
-function details({ gradientNorm, load, dropped }: StepReport, learningRate: number, tokensPerSecond: number): Record<string, number> {
-  const numbers: Record<string, number> = {
-    learning_rate: learningRate,
-    gradient_norm: gradientNorm.dataSync()[0] as number,
-    tokens_per_second: tokensPerSecond,
-  }
-  const experts = load?.shape[1] ?? 1
-  for (const [i, value] of (load?.dataSync() ?? []).entries()) numbers[`load_${Math.floor(i / experts)}_${i % experts}`] = value
-  for (const [layer, value] of (dropped?.dataSync() ?? []).entries()) numbers[`dropped_${layer}`] = value
-  return numbers
-}
-
-/** The first layer whose routing is not finite, in words. */
-function whereNotFinite({ entropy }: StepReport): string {
-  if (!entropy) return ''
-  const layer = Array.from(entropy.dataSync()).findIndex((value) => !Number.isFinite(value))
-  return layer < 0 ? '; all routers are finite, so look at the last layer and the head' : `; the first layer that is not finite is ${layer}`
-}
-
-function disposeReport(report: StepReport): void {
-  tf.dispose(Object.values(report).filter((tensor) => tensor !== undefined) as Tensor[])
+/** Says which number is not finite first, in the order of the forward pass, if the step reported. */
+function notFinite(step: number, numbers: Readonly<Record<string, number>>): TrainingError {
+  const isLoss = (name: string): boolean => /^(loss|objective)(\/|$)/.test(name) || name === 'gradient_norm'
+  const first = Object.entries(numbers).find(([name, value]) => !isLoss(name) && !Number.isFinite(value))
+  const loss = Object.entries(numbers).find(([name, value]) => isLoss(name) && !Number.isFinite(value)) ?? ['loss', Number.NaN]
+  return new TrainingError(`${loss[0]} of step ${step} is ${loss[1]}${first ? `; the first report that is not finite is ${first[0]}` : ''}`)
 }

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -35,6 +35,12 @@ describe('train', () => {
     expect(metrics.filter((m) => 'val_loss' in m).map((m) => m.step)).toEqual([0, 5, 10, 11])
     expect(metrics.filter((m) => 'loss' in m)).toHaveLength(12)
     expect(readFileSync(join(run, 'sample.txt'), 'utf8')).toHaveLength(21)
+    const curves = readFileSync(join(run, 'loss.html'), 'utf8')
+    expect(curves).toContain('Load of each expert during training')
+    expect(curves).not.toContain('http-equiv="refresh"') // it has ended
+    expect(Object.keys(metrics.find((m) => m.step === 0 && 'loss' in m))).toEqual(
+      expect.arrayContaining(['routing/layer_0/load_3', 'routing/layer_1/dead', 'routing/layer_1/margin']),
+    )
   })
   test('the same seed gives the same losses; eager gives them to 1e-5', () => {
     const losses = (name: string, ...more: string[]) => {
@@ -58,7 +64,7 @@ describe('train', () => {
     })
     const code = await new Promise((resolve) => child.on('close', resolve))
     expect(code).toBe(130)
-    expect(stdout).toMatch(/stopped by SIGINT after step \d+; npm run train -- --resume interrupted goes on/)
+    expect(stdout).toMatch(/stopped by SIGINT after step \d+; npm run train -- --resume interrupted resumes it/)
     expect(makemoe('evaluate', '--checkpoint', out, '--text', text).status).toBe(0)
     expect(JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')).status).toBe('KILLED')
   })
@@ -82,16 +88,32 @@ describe('evaluate, generate, import', () => {
     expect(write('--like-makemoe')).toMatch(/^the/)
     expect(write('--temperature', '0')).toBe(write('--top-k', '1', '--seed', '9'))
   })
+  test('inspect writes a page into the run folder, or where it is told to, with the loss that evaluate finds', () => {
+    const args = ['inspect', '--checkpoint', run, '--text', text]
+    const { status, stdout } = makemoe(...args)
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/inspect\.html: \d\.\d MB/)])
+    const page = readFileSync(join(run, 'inspect.html'), 'utf8')
+    rmSync(join(run, 'inspect.html'))
+    expect(page).toContain('<h1>What the experts of run do</h1>')
+    const { nats } = JSON.parse(makemoe('evaluate', '--checkpoint', run, '--text', text, '--json').stdout)
+    expect(page).toContain(`Validation loss ${nats.toFixed(4)} nats (exact)`)
+    const out = join(folder, 'elsewhere.html')
+    expect(makemoe(...args, '--characters', '32', '--eager', '--out', out).status).toBe(0)
+    expect(readFileSync(out, 'utf8')).toMatch(/Validation loss \d\.\d{4} nats \(an estimate from the first 32 characters\)/)
+  })
   test('import takes a state_dict and changes nothing in it', () => {
     const out = join(folder, 'imported')
     const { status, stdout } = makemoe('import', join(run, 'model.safetensors'), '--text', text, '--out', out)
     expect([status, stdout]).toEqual([0, expect.stringMatching(/imported 0\.0\d+ M parameters/)])
     expect(readFileSync(join(out, 'model.safetensors')).equals(readFileSync(join(run, 'model.safetensors')))).toBe(true)
   })
-  test.each(['setup', 'start', 'test', 'train', 'generate', 'evaluate', 'import', 'notebooks', 'bench', 'mlflow'])('%s --help', (name) => {
-    const { status, stdout } = makemoe(name, '--help')
-    expect([status, stdout]).toEqual([0, expect.stringContaining(`Usage: makemoe ${name}`)])
-  })
+  test.each(['setup', 'start', 'test', 'train', 'generate', 'evaluate', 'inspect', 'compare', 'import', 'notebooks', 'bench', 'mlflow'])(
+    '%s --help',
+    (name) => {
+      const { status, stdout } = makemoe(name, '--help')
+      expect([status, stdout]).toEqual([0, expect.stringContaining(`Usage: makemoe ${name}`)])
+    },
+  )
 })
 
 describe("a person's mistake: one line on stderr, exit 2, nothing written", () => {
@@ -115,7 +137,7 @@ describe("a person's mistake: one line on stderr, exit 2, nothing written", () =
     [[...train, '--top-k', '5'], /topK: got 5, expected at most numExperts \(4\)/],
     [[...train, '--dropout', '1'], /dropout: got 1/],
     [[...train, '--capacity-factor', '0'], /capacityFactor: got 0/],
-    [[...train, '--preset', 'gpt'], /Allowed choices are default, makemoe/],
+    [[...train, '--preset', 'gpt'], /Allowed choices are default, makemoe, tiny/],
     [[...train, '--text', join(folder, 'nowhere')], /cannot read the text/],
     [[...train, '--text', binary], /not UTF-8 text/],
     [[...train, '--block-size', '500'], /too short: got 1800 characters, expected at least 5010/],
@@ -131,6 +153,13 @@ describe("a person's mistake: one line on stderr, exit 2, nothing written", () =
     [['generate', ...from, '--top-p', '2'], /top-p: got 2/],
     [['generate', ...from, '--seed', '1.5'], /expected an integer of 32 bits/],
     [['evaluate', ...from, '--text', binary], /not UTF-8 text/],
+    [['inspect'], /required option '--checkpoint <folder>' not specified/],
+    [['inspect', '--checkpoint', join(folder, 'nowhere')], /is not there/],
+    [['inspect', '--checkpoint', damaged], /not a good safetensors file/],
+    [['inspect', ...from, '--out', 'page.txt'], /out: got page\.txt, expected a file that ends in \.html/],
+    [['inspect', ...from, '--out', join(folder, 'nowhere', 'page.html')], /expected a file in a folder that is there/],
+    [['inspect', ...from, '--characters', '0'], /expected an integer from 1/],
+    [['inspect', ...from, '--text', binary], /not UTF-8 text/],
     [['import', join(folder, 'nowhere'), '--out', out], /cannot read/],
     [['import', text, '--out', out], /not a good safetensors file/],
     [['import', join(run, 'model.safetensors'), '--out', out], /the weights are for \d+ characters, the text has/],

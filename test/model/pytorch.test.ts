@@ -27,7 +27,7 @@ const makeMoE = (capacityFactor?: number): SparseMoE =>
   new SparseMoE(
     new NoisyTopkRouter(C, E, K, stream, 'always'),
     Array.from({ length: E }, () => new Expert(C, stream)),
-    { dropout, capacityFactor, capacityRule: 'makemoe' },
+    { dropout, capacityFactor, capacityMode: 'always', minCapacity: 0, dropPolicy: 'order' },
   )
 const makeAttention = (): MultiHeadAttention => new MultiHeadAttention(C, H, T, stream, { dropout, scale: 'nEmbed' })
 
@@ -105,7 +105,7 @@ describe.each([
     const model = new SparseMoELanguageModel(config, stream)
     model.loadState(golden.part('weight'))
     const parameters = model.parameters()
-    const optimizer = new AdamW(parameters)
+    const optimizer = new AdamW(model.namedParameters())
     const losses: number[] = []
     for (let step = 0; step < 10; step++) {
       const queue = (kind: string): Tensor[] =>

@@ -1,32 +1,67 @@
-import { createStreams, dropout, inHalves, type Tensor, tf } from 'makemoe'
+import { type Context, createStreams, dropout, Module, type Tensor, tf } from 'makemoe'
+import { inHalves } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
 import { relativeError } from '../support'
+
+class Applied extends Module {
+  constructor(readonly f: (x: Tensor, ctx?: Context) => Tensor) {
+    super()
+  }
+  forward(x: Tensor, ctx?: Context): Tensor {
+    return this.f(x, ctx)
+  }
+}
+const halved = (f: (x: Tensor, ctx?: Context) => Tensor) => inHalves(new Applied(f))
 
 describe('inHalves', () => {
   const double = (x: Tensor) => tf.mul(x, 2)
   test.each([1, 2, 5])('a batch of %i: the function of the whole, in order', (B) => {
+    const sizes: number[] = []
     const x = tf.range(0, B * 3).reshape([B, 3])
-    const ctx = { training: false, streams: createStreams(1) }
-    expect(inHalves(x, ctx, double).arraySync()).toEqual(double(x).arraySync())
+    const module = halved((x) => {
+      sizes.push(x.shape[0] ?? 0)
+      return double(x)
+    })
+    expect(module.forward(x).arraySync()).toEqual(double(x).arraySync())
+    expect(sizes).toEqual(B === 1 ? [1] : [Math.ceil(B / 2), Math.floor(B / 2)])
   })
-  test('dropout draws what it would draw undivided, several times, and leaves no tensors', () => {
+  test('dropout draws what it would draw for the whole, several times, and leaves no tensors', () => {
     const x = tf.ones([5, 4])
-    const twice = (x: Tensor, ctx: Parameters<typeof dropout>[2]) => dropout(dropout(x, 0.5, ctx), 0.25, ctx)
+    const twice = (x: Tensor, ctx?: Context) => (ctx ? dropout(dropout(x, 0.5, ctx), 0.25, ctx) : x)
     const context = () => ({ training: true, streams: createStreams(7) })
     const [whole, halves] = [context(), context()]
     const before = tf.memory().numTensors
     tf.tidy(() => {
       const expected = twice(x, whole).dataSync()
-      expect(Array.from(inHalves(x, halves, twice).dataSync())).toEqual(Array.from(expected))
+      expect(Array.from(halved(twice).forward(x, halves).dataSync())).toEqual(Array.from(expected))
       expect(new Set(expected).size).toBe(2)
     })
     expect(tf.memory().numTensors).toBe(before)
     expect(halves.streams.dropout.counter.dataSync()).toEqual(whole.streams.dropout.counter.dataSync())
   })
-  test('gradients pass through', () => {
+  test('gradients pass through one module and through two in a row', () => {
     const x = tf.tensor2d([[1], [2], [3]])
-    const ctx = { training: false, streams: createStreams(1) }
-    const gradient = tf.grad((x) => tf.sum(inHalves(x, ctx, (half) => tf.square(half))))(x)
-    expect(relativeError(gradient.dataSync(), [2, 4, 6])).toBe(0)
+    const [first, second] = [halved((half) => tf.square(half)), halved((half) => tf.mul(half, 3))]
+    const gradient = (f: (x: Tensor) => Tensor) =>
+      tf
+        .grad((x) => tf.sum(f(x)))(x)
+        .dataSync()
+    expect(
+      relativeError(
+        gradient((x) => first.forward(x)),
+        [2, 4, 6],
+      ),
+    ).toBe(0)
+    expect(
+      relativeError(
+        gradient((x) => second.forward(first.forward(x))),
+        [6, 12, 18],
+      ),
+    ).toBe(0)
+  })
+  test('halves that were freed are cut anew', () => {
+    const [first, second] = [halved(double), halved(double)]
+    const joined = tf.tidy(() => first.forward(tf.ones([4, 1])))
+    expect(Array.from(second.forward(joined).dataSync())).toEqual([4, 4, 4, 4])
   })
 })

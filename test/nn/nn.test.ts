@@ -1,33 +1,27 @@
 import {
-  applyMask,
-  assignParameter,
   CheckpointError,
   type Context,
   createStreams,
   crossEntropy,
-  crossEntropyRows,
   customGradient,
   dropout,
-  dropoutMask,
   Embedding,
   type Initializer,
   kaimingNormal,
   LayerNorm,
   Linear,
-  layerNorm,
   lecunNormal,
   Module,
   normalInit,
   parameter,
   ShapeError,
   type StateDict,
-  takeState,
+  type Tensor,
   tf,
-  transposed,
-  uniformBias,
   xavierNormal,
   zeros,
 } from 'makemoe'
+import { applyMask, assignParameter, crossEntropyRows, dropoutMask, layerNorm, takeState, transposed, uniformBias } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
 import { expectClose, expectGradient } from '../support'
 
@@ -116,7 +110,7 @@ describe('dropout', () => {
   })
 })
 
-describe('initialisers', () => {
+describe('initializers', () => {
   const deviation = (init: Initializer) => {
     const values = Array.from(init(streams.init, 400, 200).dataSync())
     return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length)
@@ -187,11 +181,12 @@ describe('Module', () => {
 test('transposed', () => expect([...transposed(Float32Array.of(1, 2, 3, 4, 5, 6), 2, 3)]).toEqual([1, 4, 2, 5, 3, 6]))
 
 test('customGradient uses the gradient that it is given', () => {
-  const f = (x: ReturnType<typeof random>) =>
-    customGradient([x], ([x], save) => {
-      save([x as never])
-      return { value: tf.square(x as never), gradient: (dy, [x]) => [tf.mul(dy, tf.mul(x as never, 100))] }
-    })
+  const f = (x: Tensor) =>
+    customGradient(
+      [x],
+      (x) => ({ value: tf.square(x), save: [x] }),
+      (dy, [x]) => [tf.mul(dy, tf.mul(x, 100))],
+    )
   expect(
     tf
       .grad(f)(tf.tensor1d([1, 2]))

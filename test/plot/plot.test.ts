@@ -7,24 +7,22 @@ import {
   capacityGrid,
   characterExpertMap,
   characterFrequencies,
-  colour,
   Display,
-  describeProgress,
+  dispatchDrawing,
   droppedTokens,
   expertLoad,
   type Figure,
   factorSweep,
-  figurePage,
   gatesHeatmap,
   interruptSignal,
-  layout,
+  knockOutMap,
+  loadOverTraining,
   lossCurves,
   noisyTopKDrawing,
-  pale,
-  palette,
   parameterMap,
   presets,
   publishedCurves,
+  reportedCurves,
   routingNoise,
   show,
   showDrawing,
@@ -34,8 +32,9 @@ import {
   tf,
   topKDrawing,
   trainingView,
-  visible,
+  variantCurves,
 } from 'makemoe'
+import { color, describeProgress, figurePage, layout, pale, palette, visible } from 'makemoe/internals'
 import { afterEach, describe, expect, test } from 'vitest'
 
 const figures: Record<string, Figure> = {
@@ -69,24 +68,55 @@ const figures: Record<string, Figure> = {
     ],
     3,
   ),
-  textByExpert: textByExpert('abc', [0, 1, 0], 2, 2),
+  textByExpert: textByExpert('abc', [0, 1, 0], 2, { layer: 3, columns: 2 }),
   parameterMap: parameterMap('model', [
     ['a.weight', tf.variable(tf.zeros([2, 3]))],
     ['a.bias', tf.variable(tf.zeros([3]))],
   ]),
 }
 
+figures.variantCurves = variantCurves(
+  {
+    unchanged: [[4, 3, 2]],
+    other: [
+      [4, 2, 2],
+      [4, 4, 4],
+    ],
+  },
+  'Variants',
+  1,
+)
+figures.reportedCurves = reportedCurves({ 'layer_0/z': { steps: [0, 10], values: [1, 2] } }, 'z')
+figures.loadOverTraining = loadOverTraining(
+  [0, 10],
+  [
+    [
+      [3, 1],
+      [2, 2],
+    ],
+    [
+      [1, 1],
+      [0, 4],
+    ],
+  ],
+)
+
+figures.knockOutMap = knockOutMap([[2.1, 2.0, 2.35], undefined], 2)
+
 describe('figures are plain, titled, labelled and legible', () => {
   test.each(Object.entries(figures))('%s', (_name, figure) => {
     expect(JSON.parse(JSON.stringify(figure))).toEqual(figure) // nothing but data: it survives being sent
-    const { title, width, height, font } = figure.layout as {
+    const { title, autosize, height, font } = figure.layout as {
       title: { text: string }
-      width: number
+      autosize: boolean
       height: number
       font: { size: number }
     }
     expect(title.text).not.toBe('')
-    expect(width).toBe(700)
+    expect(autosize).toBe(true)
+    expect(figure.layout.width).toBeUndefined() // it fills its place
+    for (const [, size] of JSON.stringify(figure).matchAll(/"size":(\d+),"family"|tickfont":{"size":(\d+)/g))
+      expect(Number(size ?? 10)).toBeGreaterThanOrEqual(10)
     expect(height).toBeGreaterThan(100)
     expect(font.size).toBeGreaterThanOrEqual(12)
     expect(figure.data.length).toBeGreaterThan(0)
@@ -96,6 +126,24 @@ describe('figures are plain, titled, labelled and legible', () => {
     expect(data('characterFrequencies')).toMatchObject({ x: ['l', 'h', 'e', 'o', '↵'], y: [2, 1, 1, 1, 1] })
     expect(data('lossCurves')).toMatchObject({ x: [0, 1, 2], y: [4, 3, null] })
     expect(data('lossCurves', 1)).toMatchObject({ line: { dash: 'dot' } })
+    const published = lossCurves([publishedCurves.capacity, publishedCurves.dropless]).data as { line: { dash: string } }[]
+    expect(published[0]?.line.dash).not.toBe(published[1]?.line.dash)
+    expect(data('variantCurves', 0)).toMatchObject({ x: [0, 1, 2, 2, 1, 0], y: [4, 4, 4, 2, 2, 4] }) // the band
+    expect(data('variantCurves', 1)).toMatchObject({ name: 'unchanged', y: [4, 3, 2] })
+    expect(data('variantCurves', 2)).toMatchObject({ name: 'other (2 seeds)', y: [4, 3, 3] })
+    expect(data('reportedCurves')).toMatchObject({ name: 'layer_0/z', x: [0, 10], y: [1, 2] })
+    expect(data('loadOverTraining').z).toEqual([
+      [1.5, 1],
+      [0.5, 1],
+      [1, 0],
+      [1, 2],
+    ])
+    // a row for each layer with what the loss rises by; a layer that minds no bias is empty
+    expect(data('knockOutMap')).toMatchObject({ z: [[0.1, 0, 0.35], []], x: ['0', '1', '2'], y: ['0', '1'] })
+    expect(figures.knockOutMap?.layout).toMatchObject({
+      xaxis: { title: { text: 'expert' } },
+      yaxis: { title: { text: 'layer' }, autorange: 'reversed' },
+    })
     expect(data('expertLoad')).toMatchObject({ name: 'expert 0', y: [75, 50] })
     expect(data('routingNoise', 1)).toMatchObject({ y: [75, 25] })
     expect(data('factorSweep', 2)).toMatchObject({ x: ['1', 'none'], y: [25, 0] })
@@ -103,10 +151,11 @@ describe('figures are plain, titled, labelled and legible', () => {
     expect(data('attentionHeatmap')).toMatchObject({
       x: ['0: a', '1: ␣'],
       z: [
-        [1, 0],
+        [1, null], // masked, which is not a weight of 0
         [0.25, 0.75],
       ],
     })
+    expect(data('gatesHeatmap')).toMatchObject({ z: [[1, null]] })
     expect(data('capacityGrid')).toMatchObject({ text: [['', 'served', 'dropped']] })
     expect(data('characterExpertMap')).toMatchObject({
       x: ['a', '↵'],
@@ -127,14 +176,37 @@ describe('figures are plain, titled, labelled and legible', () => {
     })
     expect(data('parameterMap')).toMatchObject({ values: [9, 9, 6, 3], parents: ['', 'model', 'model.a', 'model.a'] })
   })
-  test('smoothed is the running mean', () => expect(smoothed([1, 3, 5, 7], 2)).toEqual([1, 2, 4, 6]))
-  test('colours repeat after the palette; pale ones are halfway to white', () => {
-    expect(colour(palette.length)).toBe(palette[0])
+  test('smoothed is the running mean, at the start over the newer half', () => {
+    expect(smoothed([1, 3, 5, 7], 2)).toEqual([1, 3, 4, 6])
+    expect(smoothed([8, 6, 4, 2, 0, 1], 4)).toEqual([8, 6, 5, 3, 2, 1])
+  })
+  test('the axes of loss curves fit the run: all of a short one, not the first losses of a long one', () => {
+    const range = (curve: { steps: number[]; losses: number[] }) => {
+      const { xaxis, yaxis } = lossCurves([{ name: 'run', ...curve }, publishedCurves.dropless]).layout as Record<
+        string,
+        { range: [number, number] }
+      >
+      return { x: xaxis?.range ?? [0, 0], y: yaxis?.range ?? [0, 0] }
+    }
+    const short = range({ steps: [0, 30, 59], losses: [9, 4, 3] })
+    expect(short.x[1]).toBeLessThan(70)
+    expect(short.y[0]).toBeLessThan(3)
+    expect(short.y[1]).toBeGreaterThan(9)
+    const long = range({ steps: Array.from({ length: 51 }, (_, i) => 100 * i), losses: [9, ...new Array(50).fill(2)] })
+    expect(long.x[1]).toBeGreaterThan(5000)
+    expect(long.y[1]).toBeLessThan(5)
+  })
+  test('colors repeat after the palette; pale ones are halfway to white', () => {
+    expect(color(palette.length)).toBe(palette[0])
     expect(pale('#0080ff')).toBe('#80c0ff')
     expect([visible(' '), visible('\n'), visible('a')]).toEqual(['␣', '↵', 'a'])
     expect(layout('t', 'x', 'y', { height: 9 })).toMatchObject({ height: 9, xaxis: { title: { text: 'x' } } })
   })
   test('a page holds plotly and cannot be broken out of', () => {
+    const two = figurePage([bars('one', 'y', { a: 1 }), bars('two', 'y', { a: 1 })], { note: 'a < b', refresh: 5 })
+    expect(two).toContain('<p>a &lt; b</p>')
+    expect(two).toContain('<meta http-equiv="refresh" content="5">')
+    expect(two.match(/Plotly\.newPlot\('figure[01]'/g)).toHaveLength(2)
     const page = figurePage(bars('</script><b>', 'y', { a: 1 }))
     expect(page.length).toBeGreaterThan(1e6)
     expect(page).toContain('\\u003c/script>\\u003cb>')
@@ -148,6 +220,7 @@ test.each([
   ['noisyTopK', noisyTopKDrawing()],
   ['sparseMoE', sparseMoEDrawing()],
   ['capacity', capacityDrawing()],
+  ['dispatch', dispatchDrawing()],
 ])('the drawing %s is well-formed, named and on a card of its own', (_name, svg) => {
   const open: string[] = []
   for (const [, close, tag, self] of svg.matchAll(/<(\/?)([a-z]+)[^>]*?(\/?)>/g)) {
@@ -192,21 +265,29 @@ describe('in a kernel', () => {
     const view = trainingView([publishedCurves.capacity], 'Training', 1e9)
     for (let step = 0; step < 40; step++) {
       if (step % 10 === 0) view.onMetric({ step, train_loss: 3, val_loss: 4 - step / 100 })
-      view.onMetric({ step, loss: 3 })
+      view.onMetric({ step, loss: 3, ...(step % 10 === 0 ? { 'layer_0/z': step } : {}) })
       view.onProgress({ step: step + 1, steps: 40, loss: 3, tokensPerSecond: 1000, secondsLeft: 75 })
     }
     expect(view.curves()[1]).toEqual({ name: 'validation', steps: [0, 10, 20, 30], losses: [4, 3.9, 3.8, 3.7] })
     const texts = sent.map(([message]) => message.data['text/plain'])
     expect(texts.at(-1)).toBe('step 40/40 | loss 3.0000 | 1,000 tokens/s | 1:15 left')
     expect(texts.length).toBe(4) // the first and the last time, chart and line
+    expect(view.reported()).toEqual({ 'layer_0/z': { steps: [0, 10, 20, 30], values: [0, 10, 20, 30] } })
+    expect(view.load()).toBeUndefined()
+    view.onMetric({ step: 40, loss: 3, 'routing/layer_0/load_0': 6, 'routing/layer_0/load_1': 2 })
+    expect(view.load()?.data[0]?.z).toEqual([[1.5], [0.5]])
+    sent.length = 0
+    for (let step = 50; step < 100; step += 10) view.onMetric({ step, loss: 3, 'routing/layer_0/load_0': 8, 'routing/layer_0/load_1': 0 })
+    view.onProgress({ step: 100, steps: 100, loss: 3, tokensPerSecond: 1000, secondsLeft: 0 })
+    expect(sent.map(([message]) => message.data['text/plain'])).toEqual([
+      'Training',
+      'Load of each expert during training',
+      'step 100/100 | loss 3.0000 | 1,000 tokens/s | 0:00 left\ndead experts: layer 0: 1',
+    ])
     view.restart()
     expect(describeProgress({ step: 1, steps: 2, loss: 1, tokensPerSecond: 1, secondsLeft: 3661 })).toContain('1:01:01 left')
   })
-  test('an interrupt fires the signal', async () => {
-    const signal = interruptSignal()
-    await new Promise((resolve) => setImmediate(resolve))
-    expect(signal.aborted).toBe(false)
-    process.emit('SIGINT')
-    expect(signal.aborted).toBe(true)
+  test('outside a cell the signal never fires', () => {
+    expect(interruptSignal().aborted).toBe(false) // inside one: test/notebooks/kernel.py
   })
 })

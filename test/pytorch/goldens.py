@@ -107,5 +107,20 @@ def main():
             tensors |= {f"noise__{step}__{i}": n for i, n in enumerate(noise)} | {f"mask__{step}__{i}": m for i, m in enumerate(masks)}
         store(name, out__losses=torch.tensor(losses), **tensors, **named("weight", before.items()), **named("after", model.state_dict().items()))
 
+    # In evaluation: no dropout; noise and capacity stay on, as in the original. One sequence at a time, so that capacity counts its tokens.
+    for name, factor in (("evaluation", None), ("evaluation-capacity", 1.0)):
+        model = SparseMoELanguageModel({**CFG, "capacity_factor": factor})
+        model.apply(kaiming)
+        model.eval()
+        tensors = {}
+        with torch.no_grad():
+            for length in (1, 4, block):
+                ids = torch.randint(CFG["vocab_size"], (1, length))
+                noise = [torch.randn(length, E) for _ in range(CFG["n_layer"])]
+                logits, _ = model(ids, None, given(noise, [], (1, length)))
+                tensors |= {f"in__{length}": ids, f"out__{length}": logits}
+                tensors |= {f"noise__{length}__{i}": n for i, n in enumerate(noise)}
+        store(name, **tensors, **named("weight", model.state_dict().items()))
+
 
 main()

@@ -1,7 +1,8 @@
-import { composite, concatRows, createStreams, multiOp, op, RandomStream, splitRows, streamNames, tf } from 'makemoe'
+import { compile, concatRows, createStreams, op, RandomStream, splitRows, type Tensor, tf } from 'makemoe'
+import { composite, multiOp, streamNames } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { withoutNotices } from '../../lib/dist/tensor/quiet'
-import { expectGradient } from '../support'
+import { withoutNotices } from '../../lib/dist/tensorflow/quiet'
+import { expectClose, expectGradient } from '../support'
 
 const random = (...shape: number[]) => tf.randomNormal(shape, 0, 1, 'float32', 5)
 
@@ -37,6 +38,13 @@ describe('gradients that tfjs lacks, against finite differences', () => {
     ))
   test('scatterND', () => expectGradient((x) => tf.scatterND(tf.tensor2d([[1], [3]], [2, 1], 'int32'), x, [5]), random(2)))
   test('stridedSlice', () => expectGradient((x) => tf.stridedSlice(x, [0, 1], [3, 4], [2, 2]), random(3, 4)))
+  test.each([1, 2])('unstack and split into %i', (pieces) => {
+    const x = random(pieces, 3)
+    expectGradient((x) => tf.square(tf.unstack(x)[0] as never), x)
+    expectGradient((x) => tf.square(tf.split(x, pieces)[pieces - 1] as never), x)
+    const rows = tf.fill([pieces], 1, 'int32')
+    expectGradient((x) => concatRows(splitRows(x, rows).map(tf.square), rows), x)
+  })
   test('slice and relu', () => {
     expectGradient((x) => tf.slice(x, [1, 0], [2, 2]), random(3, 4))
     expectGradient((x) => tf.relu(x), tf.tensor1d([-1, 0.5, 2]))
@@ -102,6 +110,31 @@ describe('rows of sizes that are a tensor', () => {
   })
 })
 
+describe('functions that tfjs lacks', () => {
+  test('oneHot of depth 1 and of a list', () => {
+    expect(tf.oneHot(tf.tensor1d([0, 0], 'int32'), 1).arraySync()).toEqual([[1], [1]])
+    expect(tf.oneHot([1, 0], 2, 5, 3, 'float32').arraySync()).toEqual([
+      [3, 5],
+      [5, 3],
+    ])
+    expectGradient((x) => tf.topk(x, 1).values, random(3, 1))
+  })
+  // torch.nn.functional.gelu and silu of -1, 0.5 and 2.
+  test('gelu and silu, with gradients', () => {
+    const x = tf.tensor1d([-1, 0.5, 2])
+    expectClose(tf.gelu(x), [-0.15865525, 0.34573123, 1.95449974], 1e-6)
+    expectClose(tf.silu(x), [-0.26894142, 0.31122967, 1.76159416], 1e-6)
+    expectGradient((x) => tf.gelu(x), x)
+    expectGradient((x) => tf.silu(x), x)
+  })
+  test('stopGradient is the identity, and a constant to the gradient', () => {
+    const f = (x: Tensor) => tf.mul(x, tf.stopGradient(tf.square(x)))
+    const x = tf.tensor1d([3])
+    expect([f(x).arraySync(), tf.grad(f)(x).arraySync()]).toEqual([[27], [9]])
+    expect(compile((x: Tensor) => tf.grad(f)(x))(x).arraySync()).toEqual([9])
+  })
+})
+
 describe('ops by name', () => {
   test('op and multiOp', () => {
     expect(op('Square', [tf.tensor1d([3])]).dataSync()[0]).toBe(9)
@@ -112,11 +145,11 @@ describe('ops by name', () => {
   test('composite chains ops through types that tfjs lacks, and leaks nothing', () => {
     const x = tf.tensor1d([1, 2], 'int32')
     const before = tf.memory().numTensors
-    const [result] = composite([x], ([x], run) => {
-      const [wide] = run('Cast', [x as number], { SrcT: { type: 'int32' }, DstT: { type: 'int64' }, Truncate: false })
-      return run('Cast', [wide as number], { SrcT: { type: 'int64' }, DstT: { type: 'float32' }, Truncate: false })
+    const result = composite([x], ([x], run) => {
+      const wide = run('Cast', [x], { SrcT: { type: 'int32' }, DstT: { type: 'int64' }, Truncate: false })
+      return run('Cast', [wide], { SrcT: { type: 'int64' }, DstT: { type: 'float32' }, Truncate: false })
     })
-    expect([...(result?.dataSync() ?? [])]).toEqual([1, 2])
+    expect([...result.dataSync()]).toEqual([1, 2])
     expect(tf.memory().numTensors).toBe(before + 1)
   })
 })

@@ -1,8 +1,8 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CharTokenizer, createStreams, Dataset, loadCorpus, readTextFile, TextError, tinyShakespeareSha256 } from 'makemoe'
+import { CharTokenizer, createStreams, Dataset, loadCorpus, TextError } from 'makemoe'
+import { readTextFile } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))
@@ -26,20 +26,17 @@ describe('CharTokenizer', () => {
   })
   test('names an unknown character and its position', () => {
     expect(() => tokenizer.encode('hix')).toThrow(new TextError('the character "x" at position 2 is not in the vocabulary of 7'))
-    expect(() => tokenizer.decode([99])).toThrow(/got the token 99, expected 0 to 6/)
+    expect(() => tokenizer.decode([99])).toThrow(/got the token id 99, expected 0 to 6/)
   })
   test('refuses a vocabulary with repetitions', () => expect(() => new CharTokenizer(['a', 'a'])).toThrow(TextError))
 })
 
 describe('corpus', () => {
-  test('a given file wins, then the default file, then the sonnets', () => {
+  test('a given file wins, then the default file; without one the error says what brings it', () => {
     const given = file('given.txt', 'abc')
-    expect(loadCorpus({ file: given, defaultFile: given }).text).toBe('abc')
+    expect(loadCorpus({ file: given, defaultFile: join(folder, 'absent') }).text).toBe('abc')
     expect(loadCorpus({ defaultFile: given }).text).toBe('abc')
-    const offline = loadCorpus({ defaultFile: join(folder, 'absent') })
-    expect(offline.text.length).toBeGreaterThan(90_000)
-    expect(offline.text.split('\n\n')).toHaveLength(154)
-    expect(offline.source).toMatch(/sonnets/)
+    expect(() => loadCorpus({ defaultFile: join(folder, 'absent') })).toThrow(/absent, expected Tiny Shakespeare there: npm run setup/)
   })
   test.each([
     ['missing', join(folder, 'nowhere'), /cannot read the text/],
@@ -50,22 +47,6 @@ describe('corpus', () => {
   ])('refuses a text that is %s', (_what, path, message) => {
     expect(() => readTextFile(path)).toThrow(TextError)
     expect(() => readTextFile(path)).toThrow(message)
-  })
-  test('downloadTinyShakespeare refuses other content, by its checksum', async () => {
-    const server = createServer((_request, response) => response.end('not Shakespeare')).listen(0, '127.0.0.1')
-    await new Promise((resolve) => server.once('listening', resolve))
-    const address = `http://127.0.0.1:${(server.address() as { port: number }).port}/`
-    const realFetch = globalThis.fetch
-    globalThis.fetch = (_url, init) => realFetch(address, init)
-    try {
-      const { downloadTinyShakespeare } = await import('makemoe')
-      await expect(downloadTinyShakespeare(join(folder, 'download'))).rejects.toThrow(`expected ${tinyShakespeareSha256}`)
-      globalThis.fetch = () => Promise.reject(new Error('offline'))
-      expect(await downloadTinyShakespeare(join(folder, 'download'))).toBeUndefined()
-    } finally {
-      globalThis.fetch = realFetch
-      server.close()
-    }
   })
 })
 

@@ -5,20 +5,17 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import { ConfigError, presets, RunError } from 'makemoe'
 import {
-  ConfigError,
-  JsonLinesTracker,
   MlflowClient,
   MlflowError,
   MlflowSync,
   MlflowTracker,
   mlflowServer,
   openTracker,
-  presets,
-  RunError,
-  readRunDescription,
-  writeRunDescription,
-} from 'makemoe'
+  readRunRecord,
+  writeRunRecord,
+} from 'makemoe/internals'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 interface Request {
@@ -73,7 +70,7 @@ const working = ({ path }: Request, response: ServerResponse): void => {
 
 const newRun = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'makemoe-run-'))
-  writeRunDescription(folder, { id: 'abc', name: 'run', started: 1, params: { max_iters: '5' }, tags: { seed: '1' } })
+  writeRunRecord(folder, { id: 'abc', name: 'run', started: 1, params: { max_iters: '5' }, tags: { seed: '1' } })
   return folder
 }
 const client = () => new MlflowClient(mlflowServer({}, address), 2000)
@@ -114,7 +111,7 @@ describe('sending', () => {
     answer = working
     requests.length = 0
     const folder = newRun()
-    const tracker = new MlflowTracker(new JsonLinesTracker(join(folder, 'metrics.jsonl')), folder, client(), { warn: expect.fail })
+    const tracker = openTracker(folder, { config: {}, tracker: () => () => new MlflowTracker(folder, client(), { warn: expect.fail }) })
     for (let step = 0; step < 5; step++) tracker.log({ step, loss: 3 - step })
     writeFileSync(join(folder, 'sample.txt'), 'words')
     await tracker.close('FINISHED')
@@ -123,7 +120,7 @@ describe('sending', () => {
     expect(paths.filter((path) => path.includes('create'))).toEqual(['POST experiments/create', 'POST runs/create'])
     expect(paths).toContain('PUT sample.txt')
     expect(requests.at(-1)?.body).toMatchObject({ run_id: 'r1', status: 'FINISHED' })
-    expect(readRunDescription(folder).status).toBe('FINISHED')
+    expect(readRunRecord(folder).status).toBe('FINISHED')
     const count = requests.length
     await new MlflowSync(folder, client()).send()
     expect(requests.length).toBe(count) // nothing is left to send
@@ -145,14 +142,14 @@ describe('sending', () => {
     const folder = newRun()
     const warnings: string[] = []
     const options = { warn: (message: string) => warnings.push(message), intervalMs: 1, patienceMs: 500 }
-    const tracker = new MlflowTracker(new JsonLinesTracker(join(folder, 'metrics.jsonl')), folder, client(), options)
+    const tracker = openTracker(folder, { config: {}, tracker: () => () => new MlflowTracker(folder, client(), options) })
     for (let step = 0; step < 20; step++) {
       tracker.log({ step, loss: 1 })
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
     await tracker.close('KILLED')
     expect(warnings).toHaveLength(2)
-    expect(warnings[0]).toMatch(/was not reached.*training goes on/)
+    expect(warnings[0]).toMatch(/was not reached.*training continues/)
     expect(warnings[1]).toMatch(/npm run mlflow -- --sync/)
     answer = working
     requests.length = 0
@@ -160,17 +157,29 @@ describe('sending', () => {
     expect(logged()).toEqual(Array.from({ length: 20 }, (_, step) => step))
     expect(requests.at(-1)?.body).toMatchObject({ status: 'KILLED' })
   })
-  test('openTracker keeps the description of a run that goes on, and takes back its end', async () => {
+  test('openTracker keeps the description of a resumed run, and takes back its end', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'makemoe-run-'))
     await openTracker(folder, { config: presets.makemoe }).close('KILLED')
-    const { id, params } = readRunDescription(folder)
+    const { id, params } = readRunRecord(folder)
     expect(params).toMatchObject({ batch_size: '16', max_iters: '5000', num_experts: '8', top_k: '2', n_embed: '128' })
-    openTracker(folder, { config: presets.makemoe }).log({ step: 1, loss: 1 })
-    expect(readRunDescription(folder)).toMatchObject({ id })
-    expect(readRunDescription(folder).status).toBeUndefined()
-    expect(() => readRunDescription(tmpdir())).toThrow(RunError)
+    const again = openTracker(folder, { config: presets.makemoe })
+    again.log({ step: 1, loss: 1 })
+    expect(readRunRecord(folder)).toMatchObject({ id })
+    expect(readRunRecord(folder).status).toBeUndefined()
+    // Closed, and trained on: the same file, the same record.
+    await again.close('KILLED')
+    expect(readRunRecord(folder).status).toBe('KILLED')
+    again.log({ step: 2, loss: 1 })
+    expect(readRunRecord(folder).status).toBeUndefined()
+    await again.close()
+    expect(readFileSync(join(folder, 'metrics.jsonl'), 'utf8').match(/"step":\d/g)).toEqual(['"step":1', '"step":2'])
+    expect(readRunRecord(folder)).toMatchObject({ id, status: 'FINISHED' })
+    expect(() => openTracker(folder, { config: {}, tracker: 'wandb' as never })).toThrow(
+      /tracker: got wandb, expected one of jsonl, mlflow/,
+    )
+    expect(() => readRunRecord(tmpdir())).toThrow(RunError)
     writeFileSync(join(folder, 'run.json'), '{"id": 3}')
-    expect(() => readRunDescription(folder)).toThrow(RunError)
+    expect(() => readRunRecord(folder)).toThrow(RunError)
   })
 })
 

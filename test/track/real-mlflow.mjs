@@ -13,7 +13,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'makemoe-mlflow-'))
 const makemoe = (...args) => [join(root, 'lib/cli/bootstrap.mjs'), ...args]
 const env = { ...process.env, MLFLOW_TRACKING_URI: address }
 const tiny =
-  '--n-embed 16 --n-head 2 --n-layer 2 --num-experts 4 --steps 400 --eval-interval 50 --eval-iters 2 --sample 20 --preset makemoe'.split(
+  '--n-embed 16 --n-head 2 --n-layer 2 --num-experts 4 --capacity-factor 1 --steps 400 --eval-interval 50 --eval-iters 2 --sample 20 --preset makemoe'.split(
     ' ',
   )
 
@@ -58,9 +58,19 @@ async function compare(folder, status) {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line))
-  for (const key of ['loss', 'val_loss', 'train_loss', 'gradient_norm', 'load_1_3', 'dropped_0', 'tokens_per_second', 'learning_rate']) {
-    const { metrics } = await api(`metrics/get-history?run_id=${run.id}&metric_key=${key}&max_results=5000`)
+  for (const key of [
+    'loss',
+    'val_loss',
+    'train_loss',
+    'gradient_norm',
+    'routing/layer_1/load_3',
+    'routing/layer_0/dropped',
+    'tokens_per_second',
+    'learning_rate',
+  ]) {
+    const { metrics } = await api(`metrics/get-history?run_id=${run.id}&metric_key=${encodeURIComponent(key)}&max_results=5000`)
     const expected = lines.filter((line) => key in line).map((line) => [line.step, line[key]])
+    assert(expected.length > 0, `the run has no ${key}`)
     const got = metrics.map(({ step, value }) => [Number(step), value]).sort((a, b) => a[0] - b[0])
     assert.deepEqual(got, expected, key)
   }

@@ -7,46 +7,49 @@ import {
   CharTokenizer,
   CheckpointError,
   type Config,
-  checkpointIn,
+  type Context,
   compile,
   createStreams,
   Dataset,
-  decodeSafetensors,
-  encodeSafetensors,
   estimateLoss,
   exactLoss,
   generate,
   gradientsOf,
   importStateDict,
-  inBranches,
-  JsonLinesTracker,
   type Loss,
-  learningRateAt,
   loadCheckpoint,
-  loadResumable,
   loadStateDict,
   MakemoeError,
   type Metric,
-  makeLossSum,
-  makeReportingStep,
-  makeTrainStep,
-  newestCheckpoint,
-  noTracker,
   presets,
-  RunFolder,
   SparseMoELanguageModel,
   type StateDict,
   saveCheckpoint,
-  sizesOf,
   type Tensor,
   Trainer,
   TrainingError,
   tf,
   type Variable,
-  writeFileWhole,
 } from 'makemoe'
+import {
+  type Compile,
+  checkpointIn,
+  decodeSafetensors,
+  encodeSafetensors,
+  inSubgraphs,
+  JsonLinesTracker,
+  learningRateAt,
+  loadResumable,
+  makeLossSum,
+  makeTrainStep,
+  newestCheckpoint,
+  noTracker,
+  RunFolder,
+  readNumbers,
+  sizesOf,
+  writeFileAtomic,
+} from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../support'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))
 const text = 'the quick brown fox jumps over the lazy dog. '.repeat(40)
@@ -70,17 +73,6 @@ const setUp = (change: Partial<typeof config> = {}, seed = 1) => {
   return { model, streams, dataset: new Dataset(tokenizer.encode(text), all.blockSize), config: all }
 }
 
-describe('AdamW', () => {
-  test('hand-worked first step: decay, then a step of lr against the sign', () => {
-    const p = tf.variable(tf.tensor1d([1, -2]))
-    const optimizer = new AdamW([p], { learningRate: 0.1, weightDecay: 0.5 })
-    optimizer.apply([tf.tensor1d([3, -4])])
-    expectClose(p, [1 * 0.95 - 0.1, -2 * 0.95 + 0.1], 1e-6)
-    expect(optimizer.beta1Power.dataSync()[0]).toBeCloseTo(0.9, 6)
-    optimizer.dispose()
-  })
-})
-
 describe('steps and gradients', () => {
   test('gradientsOf gives zeros for what the loss does not reach', () => {
     const [a, b] = [tf.variable(tf.scalar(3)), tf.variable(tf.scalar(5))]
@@ -89,10 +81,9 @@ describe('steps and gradients', () => {
   })
   test('makeTrainStep lowers the loss', () => {
     const { model, streams, dataset } = setUp({ dropout: 0 })
-    const parameters = model.parameters()
-    const step = makeTrainStep((x, y) => model.loss(x, y, { training: true, streams }), parameters, new AdamW(parameters))
+    const step = makeTrainStep(model, new AdamW(model.namedParameters()), streams)
     const { x, y } = dataset.randomBatch('train', 4, streams.data)
-    const losses = Array.from({ length: 60 }, () => step(x, y).dataSync()[0] as number)
+    const losses = Array.from({ length: 60 }, () => readNumbers(step(x, y)).loss as number)
     expect(losses[59]).toBeLessThan((losses[0] as number) - 0.5)
   })
 })
@@ -112,7 +103,7 @@ describe('Trainer', () => {
     expect(await run(1)).toEqual(first)
     expect(await run(2)).not.toEqual(first)
   })
-  test('stops when told, keeps what it learned, and goes on', async () => {
+  test('stops when told', async () => {
     const { model, dataset, config, streams } = setUp({ steps: 20 })
     const stopping = new AbortController()
     const steps: number[] = []
@@ -159,7 +150,7 @@ describe('schedule', () => {
   test('a short run warms up for a tenth of its steps', () => expect(learningRateAt(0, { ...cosine, steps: 10 })).toBe(1))
 })
 
-describe('going on', () => {
+describe('resuming', () => {
   const fresh = (change: Partial<Config> = {}) => setUp({ steps: 12, evalInterval: 4, evalIters: 2, ...change })
   const weights = (model: SparseMoELanguageModel) => model.parameters().map((parameter) => Array.from(parameter.dataSync()))
   test.each(['default', 'makemoe'] as const)('%s: from a saved state to the same weights, bit for bit, compiled', async (name) => {
@@ -178,7 +169,7 @@ describe('going on', () => {
     expect(newestCheckpoint(run.path)).toBe(path)
 
     const saved = loadResumable(run.path)
-    expect([saved.state.step, saved.text]).toEqual([7, 'sha'])
+    expect([saved.state.step, saved.textSha256]).toEqual([7, 'sha'])
     const { dataset } = fresh(change)
     const second = new Trainer(saved.model, dataset, saved.config, createStreams(99), { compile })
     // Streams come back by their counters; their keys come from the seed.
@@ -187,6 +178,35 @@ describe('going on', () => {
     same.restore(saved.state)
     expect(await same.run()).toBe(true)
     expect(weights(saved.model)).toEqual(weights(whole.model))
+  })
+  test('a checkpoint of an earlier version: a newer stream starts at 0, one that is gone is ignored and named', () => {
+    const { model, dataset, config, streams } = fresh()
+    const trainer = new Trainer(model, dataset, config, streams)
+    trainer.trainOnce()
+    const run = RunFolder.create(join(folder, 'older'))
+    const path = run.saveCheckpoint({ model, tokenizer, config }, trainer.state(), 'sha')
+    run.close()
+    const file = join(path, 'training.json')
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/"dropout": (\d+)/, '"jitter": $1'))
+    expect(readFileSync(file, 'utf8')).toContain('jitter')
+    const { state } = loadResumable(run.path)
+    expect(trainer.restore(state)).toEqual(['jitter'])
+    expect(trainer.state().streams).toMatchObject({ dropout: 0, data: 1 })
+  })
+  test('a config of format makemoe-1 loads under the present names', () => {
+    const { model, config } = fresh()
+    const path = join(folder, 'makemoe-1')
+    saveCheckpoint(path, { model, tokenizer, config })
+    const file = join(path, 'config.json')
+    const saved = JSON.parse(readFileSync(file, 'utf8'))
+    const { router, expert, sharedExperts, balance, optimizer, capacityMode, minCapacity, dropPolicy, initialization, ...before } =
+      saved.config
+    const old = { ...before, capacityRule: 'training', initialisation: initialization }
+    writeFileSync(file, JSON.stringify({ format: 'makemoe-1', vocabulary: saved.vocabulary, sha256: saved.sha256, config: old }))
+    expect(loadCheckpoint(path).config).toEqual(config)
+    expect({ router, expert, sharedExperts, balance, optimizer, capacityMode, minCapacity, dropPolicy }).toMatchObject({
+      optimizer: 'adamw',
+    })
   })
   test('an evaluation that is stopped leaves the streams as they were', async () => {
     const { model, dataset, config, streams } = fresh()
@@ -208,25 +228,91 @@ describe('going on', () => {
   })
   test('a loss that is not finite ends it, with step and layer', async () => {
     const { model, dataset, config, streams } = fresh()
-    const bad = model.blocks[1]?.attention.proj.bias as Variable
+    const bad = new Map(model.namedParameters()).get('blocks.1.attention.proj.bias') as Variable
     bad.assign(tf.fill(bad.shape, Number.NaN))
     const running = new Trainer(model, dataset, config, streams, { compile }).run()
     await expect(running).rejects.toThrow(TrainingError)
-    await expect(running).rejects.toThrow(/the loss of step 0 is NaN; the first layer that is not finite is 1/)
+    await expect(running).rejects.toThrow(/loss of step 0 is NaN; the first report that is not finite is routing\/layer_1\/entropy/)
   })
-  test('a compiled step reports routing and gradient; a model without experts reports what it has', () => {
-    const { model, streams, dataset } = fresh()
-    const step = compile(makeReportingStep(model, new AdamW(model.parameters()), streams))
-    const { x, y } = dataset.randomBatch('train', 4, streams.data)
-    const { load, dropped, entropy, gradientNorm } = step(x, y)
-    expect([load?.shape, dropped?.shape, entropy?.shape]).toEqual([[2, 4], [2], [2]])
-    expect(tf.sum(load as Tensor).dataSync()[0]).toBe(2 * 2 * 4 * 8)
-    expect(gradientNorm.dataSync()[0]).toBeGreaterThan(0)
-    const weight = tf.variable(tf.scalar(3))
-    const plain = { loss: () => tf.square(weight), namedParameters: () => [['weight', weight] as const] }
-    const report = makeReportingStep(plain as never, new AdamW([weight]), streams)(x, y)
-    expect(Object.keys(report)).toEqual(['loss', 'gradientNorm'])
-    expect(report.gradientNorm.dataSync()[0]).toBeCloseTo(6, 5)
+})
+
+describe('what a step tells', () => {
+  /** A model of one weight w with the loss w^2; `tell` is its forward pass's part in it. */
+  const square = (tell: (w: Tensor, ctx: Context) => void, start = 3) => {
+    const weight = tf.variable(tf.scalar(start))
+    const loss = (_x: Tensor, _y: Tensor, ctx: Context): Tensor => {
+      tell(weight, ctx)
+      return tf.square(weight)
+    }
+    return { weight, loss, namedParameters: () => [['weight', weight] as const] }
+  }
+  const streams = createStreams(1)
+  const [x, y] = [tf.zeros([1, 1], 'int32'), tf.zeros([1, 1], 'int32')]
+  const numbers = (tell: (w: Tensor, ctx: Context) => void, reporting: boolean, wrap: Compile = (fn) => fn) => {
+    const model = square(tell)
+    return readNumbers(wrap(makeTrainStep(model, new AdamW(model.namedParameters()), streams, reporting))(x, y))
+  }
+  test('the loss alone, unless it reports', () => {
+    expect(numbers(() => {}, false)).toEqual({ loss: 9 })
+    const told = numbers(() => {}, true)
+    expect(told).toEqual({ loss: 9, gradient_norm: expect.closeTo(6, 5) })
+  })
+  test.each([
+    ['eager', (fn) => fn],
+    ['compiled', compile],
+  ] as [string, Compile][])('%s: auxiliary losses are summed by name, move the gradient, and are told apart', (_how, wrap) => {
+    const twoLayers = (w: Tensor, ctx: Context): void => {
+      ctx.addLoss?.('switch', tf.mul(w, 2))
+      ctx.addLoss?.('switch', tf.mul(w, 3))
+      ctx.addLoss?.('z', tf.scalar(10))
+    }
+    const told = numbers(twoLayers, true, wrap)
+    // w = 3: 9 + 15 + 10; the gradient is 2w + 5.
+    expect(told).toEqual({ loss: 9, 'loss/switch': 15, 'loss/z': 10, objective: 34, gradient_norm: expect.closeTo(11, 5) })
+  })
+  test.each([
+    ['eager', (fn) => fn],
+    ['compiled', compile],
+  ] as [string, Compile][])(
+    '%s: any part reports numbers and vectors under its own name; several reports of a name are averaged',
+    (_how, wrap) => {
+      const parts = (w: Tensor, ctx: Context): void => {
+        ctx.report?.('weight', w)
+        ctx.report?.('layer_0/z', tf.mul(w, 2))
+        ctx.report?.('layer_0/z', tf.mul(w, 4))
+        ctx.report?.('layer_1/share', tf.tensor1d([1, 2], 'int32'))
+      }
+      expect(numbers(parts, true, wrap)).toMatchObject({ weight: 3, 'layer_0/z': 9, 'layer_1/share_0': 1, 'layer_1/share_1': 2 })
+      expect(Object.keys(numbers(parts, false, wrap))).toEqual(['loss'])
+    },
+  )
+  test('a matrix is no report, a vector no loss', () => {
+    expect(() => numbers((_w, ctx) => ctx.report?.('map', tf.zeros([2, 2])), true)).toThrow(/report map: got shape \[2,2\]/)
+    expect(() => numbers((_w, ctx) => ctx.addLoss?.('switch', tf.zeros([2])), true)).toThrow(/loss\/switch: got shape \[2\]/)
+  })
+  test('reporting does not change the training, to the bit', () => {
+    const weights = (interval: number) => {
+      const { model, dataset, config, streams } = setUp({ steps: 9 })
+      const trainer = new Trainer(model, dataset, config, streams, { compile })
+      for (let i = 0; i < 9; i++) trainer.trainOnce(i % interval === 0)
+      return model.parameters().map((parameter) => Array.from(parameter.dataSync()))
+    }
+    expect(weights(3)).toEqual(weights(100))
+  })
+  test('the routing of every layer, and nothing is left behind', () => {
+    const { model, dataset, config, streams } = setUp({ capacityFactor: 0.5 })
+    const trainer = new Trainer(model, dataset, config, streams)
+    const told = trainer.trainOnce(true)
+    const load = Object.entries(told).filter(([name]) => name.startsWith('routing/layer_1/load_'))
+    expect(load).toHaveLength(4)
+    expect(load.reduce((sum, [, value]) => sum + value, told['routing/layer_1/dropped'] as number)).toBe(2 * 4 * 8)
+    expect(told['routing/layer_0/dropped']).toBeGreaterThan(0)
+    const { numTensors } = tf.memory()
+    for (let i = 0; i < 5; i++) trainer.trainOnce(true)
+    expect(tf.memory().numTensors).toBe(numTensors)
+    const made = tf.memory().numTensors
+    trainer.dispose()
+    expect(tf.memory().numTensors).toBeLessThan(made)
   })
 })
 
@@ -258,14 +344,14 @@ describe('evaluation', () => {
     expect(rows).toEqual([6, 6, 6, 6])
     expect(await estimateLoss(loss, dataset, { ...together, signal: AbortSignal.abort() })).toBeUndefined()
   })
-  test('inBranches: the same mean, in two parts that keep their units whole', () => {
+  test('inSubgraphs: the same mean, in two parts that keep their units whole', () => {
     const sizes: number[] = []
     const meanOf: Loss = (x, y) => {
       sizes.push(x.shape[0] as number)
       return tf.mean(tf.cast(tf.add(x, y), 'float32'))
     }
     const [x, y] = [0, 100].map((low) => tf.range(low, low + 24, 1, 'int32').reshape([6, 4])) as [Tensor, Tensor]
-    for (const unit of [1, 3, 2, 6]) expect(inBranches(meanOf, unit)(x, y).dataSync()[0]).toBe(123)
+    for (const unit of [1, 3, 2, 6]) expect(inSubgraphs(meanOf, unit)(x, y).dataSync()[0]).toBe(123)
     expect(sizes).toEqual([3, 3, 3, 3, 6, 6])
   })
 })
@@ -368,8 +454,8 @@ describe('checkpoints', () => {
   ])('one that is %s is refused', (_what, make, message) => expect(() => loadCheckpoint(make())).toThrow(message as RegExp))
 })
 
-test('writeFileWhole leaves no partial file', () => {
-  writeFileWhole(join(folder, 'deep', 'file.txt'), 'all')
+test('writeFileAtomic leaves no partial file', () => {
+  writeFileAtomic(join(folder, 'deep', 'file.txt'), 'all')
   expect(readFileSync(join(folder, 'deep', 'file.txt'), 'utf8')).toBe('all')
   expect(existsSync(join(folder, 'deep', 'file.txt.partial'))).toBe(false)
 })

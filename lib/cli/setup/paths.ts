@@ -1,4 +1,4 @@
-/** Where the set-up puts things, all inside the project: removing `.venv` and `node_modules` removes it all. */
+/** Where the setup puts things, all inside the project: removing `.venv` and `node_modules` removes it all. */
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
@@ -11,7 +11,7 @@ export function projectRoot(): string {
 
 const inProject = (...parts: string[]): string => join(projectRoot(), ...parts)
 
-/** Every path that the set-up writes to. */
+/** Every path that the setup reads or writes. */
 export const paths = {
   environment: () => inProject('.venv'),
   python: () => inProject('.venv', 'bin', 'python'),
@@ -22,9 +22,8 @@ export const paths = {
   pytorch: () => inProject('.venv', 'pytorch'),
   kernelspec: () => inProject('.venv', 'share', 'jupyter', 'kernels', 'tslab'),
   stamps: () => inProject('.venv', 'makemoe-setup.json'),
-  tfjs: () => inProject('node_modules', '@tensorflow', 'tfjs-node-gpu'),
-  addon: () => inProject('node_modules', '@tensorflow', 'tfjs-node-gpu', 'lib', 'napi-v8', 'tfjs_binding.node'),
   text: () => inProject('data', 'input.txt'),
+  textEdits: () => inProject('data', 'tiny-shakespeare-edits.json'),
   /** A file that lies beside this module's source. */
   beside: (name: string) => inProject('lib', 'cli', 'setup', name),
 }

@@ -1,0 +1,66 @@
+/** Who is timed: a program that waits for requests, one a line, and answers each with a line; ours (worker.ts) or PyTorch (test/pytorch/bench.py). */
+import { spawn } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { SetupError } from '../../errors'
+import { paths, projectRoot } from '../setup/paths'
+import type { BenchSize } from './sizes'
+
+export const whats = ['step', 'evaluation', 'token'] as const
+/** What is timed: a training step, an evaluation batch, a character behind a full window. */
+export type What = (typeof whats)[number]
+
+export const models = {
+  ours: 'ours',
+  'ours-capacity': 'ours, capacity 1',
+  'ours-eager': 'ours, eager',
+  makemoe: 'makeMoE.py',
+  optimized: 'PyTorch, optimized',
+} as const
+export type BenchModel = keyof typeof models
+
+/** Asks for `times` measurements. */
+export interface Request {
+  readonly model: BenchModel
+  readonly size: BenchSize
+  readonly what: What
+  readonly times: number
+}
+
+export interface Answer {
+  /** Milliseconds of each. */
+  readonly times: readonly number[]
+  /** The most memory that the program has held so far, in MB. */
+  readonly peakMB: number
+  /** Graphs that were made so far, by what they compute. */
+  readonly traces?: Readonly<Partial<Record<What, { readonly ms: number; readonly operations: number }>>>
+}
+
+export interface Runner {
+  readonly model: BenchModel
+  ask(what: What, times: number): Promise<Answer>
+  close(): void
+}
+
+/** Starts a program for one model and size. */
+export function startRunner(model: BenchModel, size: BenchSize): Runner {
+  const isOurs = model.startsWith('ours')
+  const program = isOurs ? process.execPath : paths.python()
+  const script = isOurs ? join(__dirname, 'worker.js') : join(projectRoot(), 'test/pytorch/bench.py')
+  const env = { ...process.env, PYTHONWARNINGS: 'ignore' }
+  const child = spawn(program, [script, String(availableParallelism())], { env, stdio: ['pipe', 'pipe', 'inherit'] })
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return {
+    model,
+    async ask(what, times) {
+      const request: Request = { model, size, what, times }
+      child.stdin.write(`${JSON.stringify(request)}\n`)
+      const { value } = await lines.next()
+      const remedy = isOurs ? 'its error stands above' : 'npm run bench -- --with-pytorch installs it'
+      if (typeof value !== 'string') throw new SetupError(`${models[model]} ended unexpectedly`, remedy)
+      return JSON.parse(value) as Answer
+    },
+    close: () => void child.stdin.end(),
+  }
+}

@@ -1,0 +1,115 @@
+/** `makemoe compare`: variants trained under equal conditions, and a table that says which differences are more than noise. */
+import { basename, extname, join, relative } from 'node:path'
+import type { Config } from '../config'
+import { ConfigError } from '../errors'
+import { writeFileAtomic } from '../files'
+import { compare, type Measurement } from '../lab/compare'
+import { comparisonTable, summarize } from '../lab/summary'
+import { type ComparisonName, comparisons, type Variants } from '../lab/variants'
+import { comparisonCurves, describeComparison } from '../plot/comparison'
+import { figurePage } from '../plot/html'
+import { CharTokenizer } from '../text/char-tokenizer'
+import { Dataset } from '../text/dataset'
+import { compiler } from './compiler'
+import { nowAndThen } from './now-and-then'
+import { importFile } from './parts'
+import { projectRoot } from './setup/paths'
+import { stoppedStatus, stopSignal } from './stopping'
+import { textOf } from './text-of'
+
+export interface CompareCommandOptions {
+  readonly what?: ComparisonName
+  /** A file with variants of one's own. */
+  readonly variants?: string
+  /** How many, from the config's on. */
+  readonly seeds: number
+  readonly out?: string
+  readonly text?: string
+  readonly eager?: boolean
+}
+
+/**
+ * Trains, measures, prints the table and writes JSON and figures.
+ * @returns the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM
+ * @throws ConfigError before anything is trained
+ */
+export async function compareVariants(config: Config, options: CompareCommandOptions): Promise<number> {
+  const { name, variants } = await chosen(config, options)
+  const corpus = textOf(options)
+  const tokenizer = CharTokenizer.fromText(corpus.text)
+  const folder = options.out ?? join(projectRoot(), 'data', 'runs', 'compare')
+  const seeds = Array.from({ length: options.seeds }, (_, i) => config.seed + i)
+  const all = Object.keys(variants).length * seeds.length
+  console.log(
+    `${Object.keys(variants).length} variants, ${seeds.length} seeds, ${config.steps} steps each: ${Object.keys(variants).join(', ')}`,
+  )
+
+  const signal = stopSignal()
+  const progress = showLines()
+  let trained = 0
+  let measurements: Measurement[]
+  try {
+    measurements = await compare(variants, {
+      config,
+      dataset: new Dataset(tokenizer.encode(corpus.text), config.blockSize),
+      vocabSize: tokenizer.vocabSize,
+      seeds,
+      folder,
+      compile: compiler(options.eager, () => {}),
+      signal,
+      onProgress: (standing) => progress.update(describeComparison(standing)),
+      onTrained: ({ variant, seed, validationLoss }) =>
+        progress.line(`${++trained}/${all} ${variant}, seed ${seed}: validation loss ${validationLoss.toFixed(4)}`),
+      timing: { onTurn: (variant, round, rounds) => progress.update(`timing steps, round ${round} of ${rounds}: ${variant}`) },
+    })
+  } finally {
+    progress.stop() // the signals stay caught: the process ends now, and nothing that is written is to be cut off
+  }
+  if (signal.aborted) {
+    console.log(`stopped by ${signal.reason} after ${trained} of ${all} trainings; the same command continues`)
+    return stoppedStatus(signal)
+  }
+  const rows = summarize(measurements)
+  console.log(`\n${comparisonTable(rows)}\n`)
+  const result = { format: 'makemoe-comparison-1', name, config, seeds, variants, rows, measurements }
+  const json = JSON.stringify(result, (_, value: unknown) => (typeof value === 'function' ? String(value) : value), 1)
+  writeFileAtomic(join(folder, `${name}.json`), `${json}\n`)
+  const figures = (['steps', 'FLOPs', 'seconds'] as const).map((against) => comparisonCurves(measurements, against))
+  writeFileAtomic(join(folder, `${name}.html`), figurePage(figures))
+  const shown = relative(process.cwd(), folder) || folder
+  console.log(`saved in ${join(shown, `${name}.json`)}, figures in ${join(shown, `${name}.html`)}`)
+  return 0
+}
+
+/** The variants that the options ask for, and the name of the comparison. */
+async function chosen(config: Config, { what, variants: file }: CompareCommandOptions): Promise<{ name: string; variants: Variants }> {
+  if ((what === undefined) === (file === undefined))
+    throw new ConfigError(`compare: got ${what === undefined ? 'neither' : 'both'}, expected one of --what and --variants`)
+  if (what !== undefined) return { name: what, variants: comparisons[what](config) }
+  const path = file ?? ''
+  const { exported } = await importFile(path, 'variants')
+  const { variants } = exported
+  if (typeof variants !== 'object' || variants === null || Object.keys(variants).length === 0)
+    throw new ConfigError(`variants: ${path} exports none, expected: export const variants = { wide: { expertWidth: 1024 }, ... }`)
+  const wrong = Object.entries(variants).find(([, variant]) => typeof variant !== 'object' || variant === null)
+  if (wrong) throw new ConfigError(`variants: ${wrong[0]} is ${String(wrong[1])}, expected an object with config fields and parts`)
+  return { name: basename(path, extname(path)), variants: variants as Variants } // compare checks every field
+}
+
+/** A line in place on a terminal; elsewhere one now and then. */
+function showLines(): { update(text: string): void; line(text: string): void; stop(): void } {
+  const terminal = process.stderr.isTTY
+  const clear = (): void => void (terminal && process.stderr.write('\r\x1b[K'))
+  const tell = nowAndThen()
+  return {
+    update: (text) => {
+      if (terminal) process.stderr.write(`\r${text}\x1b[K`)
+      else tell(() => text)
+    },
+    line: (text) => {
+      clear()
+      console.log(text)
+    },
+    stop: clear,
+  }
+}

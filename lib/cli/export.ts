@@ -1,0 +1,69 @@
+/** `makemoe export`: a trained model as one HTML file that writes text and shows its experts at work, offline, in any browser. */
+import { CheckpointError, ConfigError } from '../errors'
+import { writeFileAtomic } from '../files'
+import type { Page } from '../page/page'
+import type { Precision } from '../page/weights'
+import { pageOf } from '../plot/model-page'
+import { Dataset } from '../text/dataset'
+import { loadCheckpoint, partsOf } from '../train/checkpoint'
+import { checkpointIn } from '../train/run-folder'
+import { loadParts } from './parts'
+import { textOf } from './text-of'
+
+export interface ExportOptions {
+  readonly checkpoint: string
+  readonly out: string
+  readonly parts?: string
+  readonly precision: Precision
+  readonly text?: string
+  readonly prompt?: string
+  readonly characters: number
+}
+
+/** Parts that change how a model is trained, and not what it computes. */
+const partsForTraining = ['balance', 'init', 'optimizer']
+
+/**
+ * Writes the page and says what its precision costs.
+ * @throws CheckpointError if there is no checkpoint, or one that the page's engine cannot run, with the reason
+ */
+export async function exportPage(options: ExportOptions): Promise<void> {
+  const { precision, prompt, characters } = options
+  if (!/\.html?$/i.test(options.out)) throw new ConfigError(`out: got ${options.out}, expected a file that ends in .html`)
+  if (prompt === '') throw new ConfigError('prompt: got an empty text, expected at least one character')
+  const folder = checkpointIn(options.checkpoint)
+  const own = partsOf(folder)?.names.filter((name) => !partsForTraining.includes(name)) ?? []
+  if (own.length > 0)
+    throw new CheckpointError(
+      `${folder} cannot become a page: it was made with parts passed by value (${own.join(', ')}), and a page has only the routers and experts that lib/page/parts.ts knows by name`,
+    )
+  const { parts, partsFile } = await loadParts(options.parts)
+  const { model, tokenizer, text } = loadCheckpoint(folder, parts, partsFile)
+  const corpus = textOf(options, text)
+  const validation = new Dataset(tokenizer.encode(corpus.text), model.config.blockSize).splits.val
+  const onProgress = (share: number): void => {
+    process.stderr.write(`\rmeasuring ${(100 * share).toFixed(0)} %\x1b[K`)
+  }
+  let page: Page
+  try {
+    page = pageOf(model, tokenizer.vocabulary, {
+      precision,
+      validation,
+      characters,
+      ...(prompt === undefined ? {} : { prompt }),
+      ...(process.stderr.isTTY ? { onProgress } : {}),
+    })
+  } catch (error) {
+    throw error instanceof ConfigError ? new CheckpointError(`${folder}: ${error.message}`) : error
+  } finally {
+    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  }
+  writeFileAtomic(options.out, page.html)
+  const { validation: measured } = page.facts
+  console.log(`${options.out}: ${(page.html.length / 1e6).toFixed(1)} MB, ${precision} weights`)
+  if (!measured) return
+  const cost = measured.loss - measured.lossInFull
+  console.log(
+    `loss of ${measured.characters} characters of validation text: ${measured.loss.toFixed(5)} nats (fp32: ${measured.lossInFull.toFixed(5)}, ${cost < 0 ? '' : '+'}${cost.toFixed(5)}; ${(100 * measured.choicesChanged).toFixed(2)} % of the choices of experts change)`,
+  )
+}

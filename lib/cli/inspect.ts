@@ -1,0 +1,59 @@
+/** `makemoe inspect`: what the experts of a trained model do, as one HTML file. */
+import { existsSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { ConfigError } from '../errors'
+import { writeFileAtomic } from '../files'
+import { inspect } from '../lab/inspect'
+import { renderInspection } from '../plot/inspection/render'
+import { createStreams } from '../tensor/streams'
+import { Dataset } from '../text/dataset'
+import { loadCheckpoint } from '../train/checkpoint'
+import { checkpointIn } from '../train/run-folder'
+import { compiler } from './compiler'
+import { lookingAhead } from './evaluate'
+import { loadParts } from './parts'
+import { withProgress } from './setup/progress'
+import { textDifference, textOf } from './text-of'
+
+export interface InspectCheckpointOptions {
+  readonly checkpoint: string
+  readonly out?: string
+  readonly text?: string
+  /** Of the validation split; default: all. */
+  readonly characters?: number
+  readonly parts?: string
+  readonly eager?: boolean
+}
+
+/**
+ * Writes the page.
+ * @throws CheckpointError, ConfigError, TextError before anything is measured
+ */
+export async function inspectCheckpoint(options: InspectCheckpointOptions): Promise<void> {
+  const { checkpoint, characters, out = join(checkpoint, 'inspect.html') } = options
+  if (!/\.html?$/i.test(out)) throw new ConfigError(`out: got ${out}, expected a file that ends in .html`)
+  const { parts, partsFile } = await loadParts(options.parts)
+  const { model, tokenizer, config, text } = loadCheckpoint(checkpointIn(checkpoint), parts, partsFile)
+  if (!existsSync(dirname(resolve(out)))) throw new ConfigError(`out: got ${out}, expected a file in a folder that is there`)
+  const corpus = textOf(options, text)
+  const difference = text && options.text === undefined ? textDifference(corpus, text) : undefined
+  if (difference !== undefined) console.error(`note: ${difference}`)
+  if (model.looksAhead()) console.error(lookingAhead)
+  const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
+  const inspection = await withProgress(
+    'inspect',
+    (report) =>
+      inspect(model, tokenizer, dataset, {
+        streams: createStreams(config.seed),
+        compile: compiler(options.eager, () => {}),
+        folder: checkpoint,
+        source: corpus.source,
+        ...(characters === undefined ? {} : { characters }),
+        onProgress: (doing, share) => report(doing, { done: 100 * share, total: 100, unit: '%' }),
+      }),
+    (line) => console.error(line),
+  )
+  const html = renderInspection(inspection, `What the experts of ${basename(resolve(checkpoint))} do`)
+  writeFileAtomic(out, html)
+  console.log(`${out}: ${(html.length / 1e6).toFixed(1)} MB, opens in any browser`)
+}

@@ -1,0 +1,316 @@
+/**
+ * What a trace writes down: its steps, with their sizes, and the TensorFlow function that they make.
+ */
+import { at, messageOf } from '../checked'
+import { TraceError } from '../errors'
+import { typeOf } from '../tensor/op'
+import type { Variable } from '../tensor/tf'
+import type { Pointer, TfOutput } from '../tensorflow/c-api'
+import { opDefinition } from '../tensorflow/protos'
+import type { Numbers, OpAttribute } from '../tensorflow/types'
+import type { FunctionGraph } from './function-graph'
+import { attributesKey, Inference, type Operand } from './inference'
+import { isKnown, type Size, type Sizes, shapeName } from './sizes'
+
+/** An output of a node. */
+export interface Ref {
+  readonly node: number
+  readonly output: number
+}
+
+/** What a node is. */
+export type Step =
+  | { readonly kind: 'argument'; readonly dtype: number; readonly shape: readonly number[] }
+  | { readonly kind: 'variable'; readonly variable: Variable }
+  | OpStep
+  | UpdateStep
+  | { readonly kind: 'constant'; readonly dtype: number; readonly shape: readonly number[]; readonly values: Numbers }
+  /** A vector, or a scalar, in which a number is a size that depends on data. */
+  | { readonly kind: 'sizes'; readonly dtype: number; readonly shape: readonly number[]; readonly entries: readonly Size[] }
+  /** One number everywhere, in a shape that depends on data. */
+  | { readonly kind: 'fill'; readonly dtype: number; readonly shape: readonly Size[]; readonly values: Numbers }
+
+interface OpStep {
+  readonly kind: 'op'
+  readonly op: string
+  readonly attributes: readonly OpAttribute[]
+  readonly inputs: readonly Ref[]
+  readonly outputs: number
+}
+
+/** An op that changes variables: its inputs are their values before, then what else it takes; its outputs their values after. */
+interface UpdateStep {
+  readonly kind: 'update'
+  readonly op: string
+  readonly attributes: readonly OpAttribute[]
+  readonly inputs: readonly Ref[]
+  readonly variables: readonly Variable[]
+}
+
+/** A step of a trace. */
+export interface TraceNode {
+  readonly step: Step
+  readonly dtypes: readonly number[]
+  readonly dims: readonly (readonly Size[])[]
+  /** Where it was called, if that was asked for; the stack is formatted only when it is read. */
+  readonly site?: Error
+}
+
+/** Ends a trace because of something that is not the same for all data. */
+export function refuse(what: string): never {
+  throw new TraceError(`cannot trace ${what}, which depends on data and would be frozen into the graph`)
+}
+
+/** Of these ops, the sizes of the results follow from the numbers in some inputs; of the others they need the shape alone. */
+const sizedBy: Readonly<Record<string, readonly number[]>> = {
+  SplitV: [1],
+  DynamicPartition: [1],
+  Slice: [1, 2],
+  Fill: [0],
+  BroadcastTo: [1],
+}
+
+type Outcome = Omit<TraceNode, 'step' | 'site'> & { readonly handles: TfOutput[] }
+
+/** Writes steps into a function. */
+export class Recorder {
+  readonly nodes: TraceNode[] = []
+  /** Outputs in the graph; those of constants are made when they are used, those of updates when they are read. */
+  private readonly handles: TfOutput[][] = []
+  /** Whether a node's sizes, or the sizes that it holds, depend on data. */
+  private readonly dependent: boolean[] = []
+  private readonly used = new Set<number>()
+  /** Updates that are not in the graph yet: it must be known what is read before. */
+  private readonly pending: number[] = []
+  /** The values that variables have in the graph, where they are not those that they begin with. */
+  private readonly held = new Map<Variable, Ref>()
+  private readonly inference: Inference
+
+  constructor(
+    private readonly graph: FunctionGraph,
+    readonly sizes: Sizes,
+  ) {
+    this.inference = new Inference(sizes)
+  }
+
+  /** Writes down a step. */
+  record(step: Step, site?: Error): void {
+    const { handles, ...node } = this.outcome(step)
+    this.dependent.push(step.kind === 'sizes' || node.dims.some((dims) => !dims.every(isKnown)))
+    this.handles.push(handles)
+    if (step.kind === 'update') this.pending.push(this.nodes.length)
+    this.nodes.push({ step, ...node, ...(site && { site }) })
+  }
+
+  private outcome(step: Step): Outcome {
+    switch (step.kind) {
+      case 'argument':
+        return { dtypes: [step.dtype], dims: [step.shape], handles: [this.graph.argument(step.dtype, step.shape)] }
+      case 'op':
+        return this.op(step)
+      case 'variable':
+        return { dtypes: [typeOf(step.variable)], dims: [step.variable.shape], handles: [] }
+      case 'update':
+        return { dtypes: step.variables.map(typeOf), dims: step.variables.map(({ shape }) => shape), handles: [] }
+      default:
+        return { dtypes: [step.dtype], dims: [step.shape], handles: [] }
+    }
+  }
+
+  /** A constant of the first pass, in which numbers may be sizes. */
+  constant(dtype: number, shape: readonly number[], values: Numbers): Step {
+    const dims = shape.map((size) => this.sizes.of(size))
+    if (!dims.every(isKnown) && values.every((number) => Object.is(number, values[0])))
+      return { kind: 'fill', dtype, shape: dims, values: values.slice(0, 1) }
+    if (shape.length === 0 ? dtype === 3 || dtype === 1 : shape.length === 1 && dtype === 3) {
+      const entries = Array.from(values, (number) => this.sizes.of(number))
+      if (!entries.every(isKnown)) return { kind: 'sizes', dtype, shape, entries }
+    }
+    return { kind: 'constant', dtype, shape, values }
+  }
+
+  private op({ op, attributes, inputs, outputs }: OpStep): Outcome {
+    if (opDefinition(op)?.stateful) {
+      const reason = /Random|Multinomial/.test(op)
+        ? 'draws from a hidden generator: use a RandomStream (ctx.streams)'
+        : 'has effects outside the graph'
+      throw new TraceError(`cannot trace ${op}: it ${reason}`)
+    }
+    try {
+      const handles = this.graph.add(op, this.take(op, inputs), attributes).slice(0, Math.max(outputs, 0))
+      const inferred = handles.map((handle) => {
+        const shape = this.graph.shapeOf(handle)
+        if (!shape) throw new Error('not even the number of dimensions of its result is known before it runs')
+        return shape
+      })
+      const dependent = inputs.some(({ node }) => this.dependent[node]) || inferred.some((shape) => shape.includes(-1))
+      const dims = dependent ? this.dimsOf(op, attributes, inputs, inferred) : inferred
+      if (dependent) for (const [i, handle] of handles.entries()) this.graph.setShape(handle, at(dims, i), at(inferred, i))
+      return { dtypes: handles.map(({ dtype }) => dtype), dims, handles }
+    } catch (error) {
+      if (error instanceof TraceError) throw error
+      for (const ref of inputs) {
+        const { step } = at(this.nodes, ref.node)
+        const dims = step.kind === 'constant' ? step.shape.map((size) => this.sizes.of(size)) : []
+        if (!dims.every(isKnown)) refuse(`a constant of shape ${shapeName(dims)}`)
+      }
+      const shapes = inputs.map((ref) => shapeName(this.dims(ref)))
+      // TensorFlow then names its own node, which the caller has never seen.
+      const [reason] = messageOf(error).split(" for '{{node")
+      throw new TraceError(`${op} of ${shapes.join(', ')}: ${reason}`)
+    }
+  }
+
+  private dims({ node, output }: Ref): readonly Size[] {
+    return at(at(this.nodes, node).dims, output)
+  }
+
+  private operand({ node, output }: Ref): Operand {
+    const { step, dtypes, dims } = at(this.nodes, node)
+    const isShort = step.kind === 'constant' && (step.dtype === 3 || step.dtype === 1) && step.values.byteLength <= 64
+    const numbers = step.kind === 'sizes' ? step.entries : isShort ? Array.from(step.values) : undefined
+    return { dtype: at(dtypes, output), dims: at(dims, output), numbers }
+  }
+
+  /** The sizes of an op's results, where some depend on data; `inferred` is what TensorFlow knows. */
+  private dimsOf(op: string, attributes: readonly OpAttribute[], inputs: readonly Ref[], inferred: readonly number[][]): Size[][] {
+    const operands = inputs.map((ref) => this.operand(ref))
+    /** The number in a constant input that names an axis. */
+    const axis = (input: number): number => {
+      const number = operands[input]?.numbers?.[0]
+      if (typeof number !== 'number') throw new Error('an axis that is no constant')
+      return number < 0 ? number + at(operands, 0).dims.length : number
+    }
+    if (op === 'SplitV') {
+      const [{ dims: whole }, { numbers: pieces }] = [at(operands, 0), at(operands, 1)]
+      if (pieces && !pieces.every(isKnown))
+        return inferred.map((shape, i) => shape.map((_, along) => (along === axis(2) ? at(pieces, i) : at(whole, along))))
+    }
+    const found = this.inference.shapes(op, attributes, operands, inferred.length)
+    if (op === 'ConcatV2') {
+      const joined = axis(operands.length - 1)
+      at(found, 0)[joined] = this.sizes.sum(operands.slice(0, -1).map(({ dims }) => [at(dims, joined), 1]))
+    }
+    const decisive = sizedBy[op]
+    const follows = inputs.map((ref, i) => (!decisive || decisive.includes(i) ? this.identity(ref) : shapeName(this.dims(ref))))
+    const source = `${op}/${attributesKey(attributes)}/${follows.join('/')}`
+    const division = this.division(op, operands, axis)
+    return inferred.map((shape, output) =>
+      shape.map((size, along) => {
+        if (size >= 0) return size
+        const known = found[output]?.[along]
+        if (known !== undefined) return known
+        if (division?.axis === along) return at(this.sizes.unknown(source, inferred.length, division.whole), output)
+        return at(this.sizes.unknown(`${source}/${output}/${along}`, 1), 0)
+      }),
+    )
+  }
+
+  /** What the results of an op add up to along an axis. */
+  private division(op: string, operands: readonly Operand[], axis: (input: number) => number): { axis: number; whole: Size } | undefined {
+    if (op === 'SplitV') return { axis: axis(2), whole: at(at(operands, 0).dims, axis(2)) }
+    if (op === 'DynamicPartition' && operands[1]?.dims.length === 1) return { axis: 0, whole: at(operands[1].dims, 0) }
+    return undefined
+  }
+
+  /** Names a tensor; equal short constants have the same name. */
+  private identity(ref: Ref): string {
+    const { numbers, dtype, dims } = this.operand(ref)
+    return numbers ? `${dtype}${shapeName(dims)}${shapeName(numbers)}` : `${ref.node}:${ref.output}`
+  }
+
+  /** An op's inputs in the graph. */
+  private take(op: string, inputs: readonly Ref[]): TfOutput[] {
+    return inputs.map((ref, i) => {
+      this.used.add(ref.node)
+      const { step } = at(this.nodes, ref.node)
+      return step.kind === 'sizes' && op === 'Reshape' && i === 1 ? this.graph.newShape(step.entries) : this.handle(ref)
+    })
+  }
+
+  private handle(ref: Ref): TfOutput {
+    const handles = at(this.handles, ref.node)
+    handles[ref.output] ??= this.make(ref)
+    return at(handles, ref.output)
+  }
+
+  private make(ref: Ref): TfOutput {
+    const { step } = at(this.nodes, ref.node)
+    switch (step.kind) {
+      case 'variable':
+        return this.graph.read(step.variable)
+      case 'sizes':
+        return step.shape.length === 0 ? this.graph.size(at(step.entries, 0), step.dtype) : this.graph.sizes(step.entries)
+      case 'fill':
+        return this.graph.fill(step.shape, step.dtype, step.values)
+      case 'constant':
+        return this.graph.constant(step.dtype, step.shape, step.values)
+      case 'update':
+        return this.valueAfter(step, ref)
+      default:
+        throw new Error(`a step of kind ${step.kind} has no output ${ref.output}`)
+    }
+  }
+
+  // --- Variables ---------------------------------------------------------------------------------------------------------------------
+
+  /** The value that a variable has after an update. */
+  private valueAfter({ variables }: UpdateStep, ref: Ref): TfOutput {
+    this.update()
+    const variable = at(variables, ref.output)
+    if (!this.holds(variable, ref))
+      throw new TraceError('cannot trace the use of a value that a variable had between two updates in place: use it before the second')
+    return this.graph.readAgain(variable)
+  }
+
+  /** Whether a variable has a value in the graph already. */
+  private holds(variable: Variable, { node, output }: Ref): boolean {
+    const held = this.held.get(variable)
+    if (held) return held.node === node && held.output === output
+    const { step } = at(this.nodes, node)
+    return step.kind === 'variable' && step.variable === variable
+  }
+
+  /** Puts the pending updates into the graph. */
+  private update(): void {
+    for (const node of this.pending.splice(0)) {
+      const { step } = at(this.nodes, node)
+      if (step.kind !== 'update') continue
+      const { op, attributes, variables, inputs } = step
+      const rest = inputs.slice(variables.length)
+      const others = this.take(op, rest)
+      const large = others.filter((_, i) => this.dims(at(rest, i)).length > 0).map(({ oper }) => oper)
+      for (const [output, variable] of variables.entries()) {
+        const before = at(inputs, output)
+        if (!this.holds(variable, before)) this.graph.assign(variable, this.late(before, large))
+        this.held.set(variable, { node, output })
+      }
+      this.graph.write(op, variables, others, attributes)
+    }
+  }
+
+  /**
+   * A value that an update is about to change, computed only when the update's other inputs are there: it is then still in the cache when
+   * the update takes it.
+   */
+  private late(value: Ref, after: readonly Pointer[]): TfOutput {
+    const { step } = at(this.nodes, value.node)
+    if (step.kind !== 'op' || this.used.has(value.node)) return this.handle(value)
+    return at(this.graph.add(step.op, this.take(step.op, step.inputs), step.attributes, after), value.output)
+  }
+
+  /**
+   * Ends the function.
+   * @param assignments what variables have at the end
+   * @returns its name
+   */
+  finish(results: readonly Ref[], assignments: readonly { readonly variable: Variable; readonly value: Ref }[]): string {
+    const outputs = results.map((ref) => this.handle(ref))
+    const values = assignments.map(({ value }) => (this.nodes[value.node]?.step.kind === 'update' ? undefined : this.handle(value)))
+    this.update()
+    for (const [i, { variable, value }] of assignments.entries())
+      if (!this.holds(variable, value)) this.graph.assign(variable, values[i] ?? this.handle(value))
+    const args = this.nodes.flatMap(({ step }, node) => (step.kind === 'argument' ? [this.handle({ node, output: 0 })] : []))
+    return this.graph.finish(args, outputs)
+  }
+}

@@ -1,0 +1,32 @@
+/** The page of an inspection, for a notebook: written as a file, and an iframe of it for `show`. */
+import { compile } from '../graph/compile'
+import type { HtmlView } from '../plot/display'
+import { pageView } from '../plot/html'
+import { renderInspection } from '../plot/inspection/render'
+import { interruptSignal } from '../plot/interrupt'
+import { createStreams } from '../tensor/streams'
+import type { CharTokenizer } from '../text/char-tokenizer'
+import type { Dataset } from '../text/dataset'
+import { type InspectedModel, type InspectOptions, inspect } from './inspect'
+
+/**
+ * Inspects a model. With `characters: 10_000` a model of the default size takes about half a minute; without, all of the validation split
+ * is measured.
+ * @param options.file in the notebook's folder, where Jupyter finds it; default inspect.html
+ * @throws TensorError if no layer of the model can be observed
+ */
+export async function inspectionPage(
+  model: InspectedModel,
+  tokenizer: CharTokenizer,
+  dataset: Dataset,
+  { file = 'inspect.html', title = 'What the experts do', ...options }: Partial<InspectOptions> & { file?: string; title?: string } = {},
+): Promise<HtmlView> {
+  const inspection = await inspect(model, tokenizer, dataset, {
+    streams: createStreams(0),
+    compile,
+    source: 'the dataset',
+    signal: interruptSignal(),
+    ...options,
+  })
+  return pageView(file, renderInspection(inspection, title), title)
+}

@@ -1,0 +1,95 @@
+/** What a comparison found: a row for each variant, and the table that a person reads. */
+import type { Measurement } from './compare'
+import { deviation, mean, median, type PairedDifference, pairedDifference } from './statistics'
+
+/** One variant over its seeds; losses in nats. Of what each training measured it has the mean, of the time the median. */
+export interface SummaryRow
+  extends Pick<
+    Measurement,
+    | 'variant'
+    | 'validationLoss'
+    | 'millisecondsPerStep'
+    | 'parameters'
+    | 'activeParameters'
+    | 'flopsPerToken'
+    | 'loadVariation'
+    | 'dropped'
+    | 'looksAhead'
+  > {
+  readonly seeds: number
+  /** Standard deviation over the seeds; NaN with one seed. */
+  readonly spread: number
+  /** From the first row, over the seeds that both have; absent in the first row. */
+  readonly difference?: PairedDifference
+}
+
+/** A row for each variant, in the order of the measurements; differences are from the first variant, seed by seed. */
+export function summarize(measurements: readonly Measurement[]): SummaryRow[] {
+  const variants = new Map<string, Measurement[]>()
+  for (const measurement of measurements) variants.set(measurement.variant, [...(variants.get(measurement.variant) ?? []), measurement])
+  const [first = []] = variants.values()
+  const baseline = new Map(first.map(({ seed, validationLoss }) => [seed, validationLoss]))
+  return [...variants].map(([variant, own], i): SummaryRow => {
+    const losses = own.map(({ validationLoss }) => validationLoss)
+    const differences = own.flatMap(({ seed, validationLoss }) => {
+      const other = baseline.get(seed)
+      return other === undefined ? [] : [validationLoss - other]
+    })
+    const loads = own.flatMap(({ loadVariation }) => loadVariation ?? [])
+    const of = (pick: (measurement: Measurement) => number): number => mean(own.map(pick))
+    return {
+      variant,
+      seeds: own.length,
+      validationLoss: mean(losses),
+      spread: deviation(losses),
+      ...(i > 0 ? { difference: pairedDifference(differences) } : {}),
+      millisecondsPerStep: median(own.map(({ millisecondsPerStep }) => millisecondsPerStep)),
+      parameters: of(({ parameters }) => parameters),
+      activeParameters: of(({ activeParameters }) => activeParameters),
+      flopsPerToken: of(({ flopsPerToken }) => flopsPerToken),
+      ...(loads.length > 0 ? { loadVariation: mean(loads) } : {}),
+      dropped: of(({ dropped }) => dropped),
+      looksAhead: own.some(({ looksAhead }) => looksAhead),
+    }
+  })
+}
+
+const digits = (value: number, count: number): string => (Number.isFinite(value) ? value.toFixed(count) : '-')
+const signed = (value: number): string => `${value < 0 ? '' : '+'}${digits(value, 4)}`
+
+/** Columns of equal width: the first to the left, the others to the right. */
+function aligned(lines: readonly (readonly string[])[]): string {
+  const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  return lines
+    .map((line) => line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  '))
+    .join('\n')
+}
+
+/** The rows as text, and below them which differences are within noise. */
+export function comparisonTable(rows: readonly SummaryRow[]): string {
+  const header = ['variant', 'validation loss', 'difference', 'ms/step', 'active M', 'total M', 'MFLOP/token', 'load CV', 'dropped %']
+  const lines = rows.map((row) => [
+    row.looksAhead ? `${row.variant} *` : row.variant,
+    `${digits(row.validationLoss, 4)} ± ${digits(row.spread, 4)}`,
+    row.difference ? `${signed(row.difference.mean)} ± ${digits(row.difference.standardError, 4)}` : '',
+    digits(row.millisecondsPerStep, 1),
+    digits(row.activeParameters / 1e6, 3),
+    digits(row.parameters / 1e6, 3),
+    digits(row.flopsPerToken / 1e6, 2),
+    row.loadVariation === undefined ? '-' : digits(row.loadVariation, 2),
+    digits(100 * row.dropped, 1),
+  ])
+  const seeds = Math.min(...rows.map((row) => row.seeds))
+  const names = (within: boolean): string =>
+    rows.flatMap(({ variant, difference }) => (difference && difference.withinNoise === within ? [variant] : [])).join(', ') || 'none'
+  const notes = [
+    `validation loss in nats per character, exact over the whole split: mean ± standard deviation over ${seeds} seed${seeds === 1 ? '' : 's'}; difference from the first row, seed by seed: mean ± its standard error`,
+    seeds < 2
+      ? 'one seed cannot tell a difference from noise'
+      : `within noise (95 %, Student's t): ${names(true)}; beyond it: ${names(false)}`,
+    ...(rows.some(({ looksAhead }) => looksAhead)
+      ? ['* looks at later characters too, in evaluation as well: its loss is not comparable']
+      : []),
+  ]
+  return `${aligned([header, ...lines])}\n\n${notes.join('\n')}`
+}

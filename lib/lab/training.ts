@@ -1,0 +1,33 @@
+/** One training of one variant: its random streams, model and trainer, made and freed together. */
+import type { Config } from '../config'
+import { createStreams, disposeStreams, type Streams } from '../tensor/streams'
+import type { Dataset } from '../text/dataset'
+import { buildModel } from '../train/checkpoint'
+import { Trainer, type TrainerOptions } from '../train/trainer'
+import type { Variant } from './variants'
+
+export interface VariantTraining {
+  readonly streams: Streams
+  readonly model: ReturnType<typeof buildModel>
+  readonly trainer: Trainer
+  dispose(): void
+}
+
+/** @param config the variant's own, with its changes */
+export function openTraining(
+  config: Config,
+  { parts }: Variant,
+  { dataset, vocabSize }: { readonly dataset: Dataset; readonly vocabSize: number },
+  options: TrainerOptions,
+): VariantTraining {
+  const streams = createStreams(config.seed)
+  const model = buildModel(config, vocabSize, streams.init, parts)
+  const optimizer = parts?.optimizer?.(model.namedParameters(), config)
+  const trainer = new Trainer(model, dataset, config, streams, { ...options, ...(optimizer ? { optimizer } : {}) })
+  const dispose = (): void => {
+    trainer.dispose()
+    model.dispose()
+    disposeStreams(streams)
+  }
+  return { streams, model, trainer, dispose }
+}

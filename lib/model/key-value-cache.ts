@@ -1,0 +1,56 @@
+/**
+ * KeyValueCache: the keys and values of a text so far, so that the next character costs a forward pass of one position instead of all.
+ *
+ * Positions are absolute (each has its embedding), so the cache is good for the first T characters only: when the window slides, every
+ * character's position changes, and with it all keys and values. From then on the whole window is computed for each character.
+ */
+import { at } from '../checked'
+import type { CacheAtPosition } from '../nn/context'
+import { op } from '../tensor/op'
+import { type Tensor, tf, type Variable } from '../tensor/tf'
+
+/** [S, H, T, D]: sequences, heads, positions, head size. */
+type CacheShape = readonly [sequences: number, heads: number, positions: number, headSize: number]
+
+/** Memory for all layers. */
+export class KeyValueCache {
+  private readonly layers: readonly (readonly [keys: Variable, values: Variable])[]
+
+  constructor(
+    layers: number,
+    private readonly shape: CacheShape,
+  ) {
+    const zeros = (): Variable => tf.tidy(() => tf.variable(tf.zeros([...shape]), false))
+    this.layers = Array.from({ length: layers }, () => [zeros(), zeros()])
+  }
+
+  /**
+   * The cache for one forward pass. A position that is passed twice is overwritten.
+   * @param position of each sequence, int32 [S]; those before it have been passed
+   */
+  at(position: Tensor): CacheAtPosition {
+    const [S, H, T, D] = this.shape
+    const allowed = tf.lessEqual(tf.range(0, T, 1, 'int32'), tf.expandDims(position, 1)) // [S, T]
+    const mask = tf.reshape(tf.where(allowed, 0, Number.NEGATIVE_INFINITY), [S, 1, 1, T])
+    // The rows of [S * H * T, D] that this position has.
+    const firsts = tf.mul(tf.range(0, S * H, 1, 'int32'), tf.scalar(T, 'int32'))
+    const rows = tf.reshape(tf.add(tf.reshape(firsts, [S, H]), tf.expandDims(position, 1)), [S * H, 1])
+    const put = (variable: Variable, x: Tensor): Tensor => {
+      const all = op('TensorScatterUpdate', [tf.reshape(variable, [S * H * T, D]), rows, tf.reshape(x, [S * H, D])])
+      variable.assign(tf.reshape(all, [...this.shape]))
+      return variable
+    }
+    return {
+      position,
+      mask,
+      extend: (layer, k, v) => {
+        const [keys, values] = at(this.layers, layer)
+        return [put(keys, k), put(values, v)]
+      },
+    }
+  }
+
+  dispose(): void {
+    tf.dispose(this.layers.flat())
+  }
+}

@@ -1,0 +1,9 @@
+/** The original's drop policy: an expert serves the first tokens of the batch, and later sequences starve. */
+import { matrixShape } from '../../tensor/shape'
+import { type Tensor, tf } from '../../tensor/tf'
+
+/** Token by token, each token's first choice before its second. */
+export function inOrder(weights: Tensor): Tensor {
+  const [N, K] = matrixShape(weights, 'drop policy: gates')
+  return tf.tensor1d(Int32Array.from({ length: N * K }, (_, i) => (i % K) * N + Math.floor(i / K)))
+}

@@ -1,0 +1,12 @@
+/** Drops at random: every pair of an expert that has too many is dropped with the same probability, whatever its gate and its position. */
+import { ConfigError } from '../../errors'
+import type { Context } from '../../nn/context'
+import { matrixShape } from '../../tensor/shape'
+import { type Tensor, tf } from '../../tensor/tf'
+
+/** In an order drawn anew in each pass, from the stream of routing noise. */
+export function atRandom(weights: Tensor, ctx?: Context): Tensor {
+  if (!ctx) throw new ConfigError('drop policy random: got no context, expected one to draw from')
+  const [N, K] = matrixShape(weights, 'drop policy: gates')
+  return tf.topk(ctx.streams.noise.uniform([N * K]), N * K).indices
+}

@@ -1,0 +1,48 @@
+/**
+ * The hash router (Roller et al. 2021, Hash Layers, 2106.04426, section 3.1, "random hash"): a token's experts follow from its id alone, by
+ * a table drawn once for each layer. Nothing is learned, and the gates are equal. Where the paper's table has one expert for an id, ours
+ * has K different ones.
+ */
+import { ConfigError } from '../../errors'
+import type { Context } from '../../nn/context'
+import { buffer, Module } from '../../nn/module'
+import type { RandomStream } from '../../tensor/streams'
+import { type Tensor, tf, type Variable } from '../../tensor/tf'
+import type { Make, RouterModule, Routing } from '../contracts'
+import { checkTopK } from './top-k-gating'
+
+/** A router that looks ids up in a table. */
+export class HashRouter extends Module implements RouterModule {
+  /** The experts of each id, float32 [V, K]; saved with the checkpoint. */
+  readonly table: Variable
+
+  /** @throws ConfigError if topK is not from 1 to numExperts */
+  constructor(
+    vocabSize: number,
+    readonly numExperts: number,
+    readonly topK: number,
+    stream: RandomStream,
+  ) {
+    super()
+    checkTopK(numExperts, topK)
+    this.table = buffer(tf.tidy(() => tf.cast(tf.topk(stream.uniform([vocabSize, numExperts]), topK).indices, 'float32')))
+  }
+
+  /**
+   * e = table[id]; G(x) = 1 / K
+   * @throws ConfigError if the context has no token ids, one for each row of x
+   */
+  forward(x: Tensor, { tokenIds }: Context): Routing {
+    const [N = 0] = x.shape
+    if (tokenIds?.size !== N)
+      throw new ConfigError(`router hash: got ${tokenIds?.size ?? 'no'} token ids, expected one for each of ${N} tokens`)
+    const indices = tf.cast(tf.gather(this.table, tf.reshape(tokenIds, [N])), 'int32') // [N, K]
+    return { indices, weights: tf.fill([N, this.topK], 1 / this.topK), logits: tf.zeros([N, this.numExperts]) }
+  }
+}
+
+export const hashRouter: Make<HashRouter> = ({ vocabSize, numExperts, topK }, stream) => {
+  if (vocabSize === undefined)
+    throw new ConfigError('router: got hash without a vocabSize, expected a language model, whose tokens have ids')
+  return new HashRouter(vocabSize, numExperts, topK, stream)
+}

@@ -1,0 +1,25 @@
+/**
+ * The sigmoid router (DeepSeek-V3, 2412.19437, section 2.1.2, eq. 13 to 15): each expert's score is a sigmoid of its own logit, so that
+ * experts do not compete before the choice; the gates are the chosen scores, normalized to sum to 1.
+ */
+import type { Context } from '../../nn/context'
+import { type Tensor, tf } from '../../tensor/tf'
+import type { Make, RouterModule, Routing } from '../contracts'
+import { LinearRouter } from './linear-router'
+import { chooseTopK } from './top-k-gating'
+
+const normalized = (scores: Tensor): Tensor => tf.div(scores, tf.add(tf.sum(scores, -1, true), 1e-20))
+
+/** A linear router with normalized sigmoid gates. */
+export class SigmoidRouter extends LinearRouter implements RouterModule {
+  /** s = sigmoid(x W + b); G(x)_e = s_e / (sum of the k chosen s) */
+  forward(x: Tensor, _ctx?: Context, bias?: Tensor): Routing {
+    const logits = this.scores.forward(x) // [N, E]
+    const scores = tf.sigmoid(logits)
+    const { values, indices } = chooseTopK(scores, this.topK, bias)
+    return { indices, weights: normalized(values), logits, probabilities: () => normalized(scores) }
+  }
+}
+
+export const sigmoidRouter: Make<SigmoidRouter> = ({ nEmbed, numExperts, topK }, stream, init) =>
+  new SigmoidRouter(nEmbed, numExperts, topK, stream, { init: init.router })

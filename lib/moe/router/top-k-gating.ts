@@ -1,0 +1,52 @@
+/**
+ * Top-k gating (Shazeer et al. 2017, section 2.1): G(x) = softmax(keepTopK(H(x), k)), where everything outside the top k is -inf, so that
+ * the gates of the others are exactly 0.
+ */
+import { ConfigError } from '../../errors'
+import { lastSize } from '../../tensor/shape'
+import { type Tensor, tf } from '../../tensor/tf'
+
+/** The chosen experts and their gates. N tokens, E experts, K choices. */
+export interface TopKGates {
+  /** int32 [N, K], best first. */
+  readonly indices: Tensor
+  /** float32 [N, K], in the order of `indices`. */
+  readonly weights: Tensor
+  /** float32 [N, E]: the same gates, exactly 0 for the experts that were not chosen. */
+  readonly gates: Tensor
+}
+
+/**
+ * Softmax over the k largest logits of each row, 0 elsewhere. The gradient reaches the kept logits alone.
+ * @param logits float32 [N, E]
+ * @param bias float32 [E], added to what decides the choice, not to the gates
+ */
+export function topKGating(logits: Tensor, topK: number, bias?: Tensor): TopKGates {
+  const { values, indices } = chooseTopK(logits, topK, bias)
+  // Softmax over the kept logits equals softmax over all with the others at -inf.
+  // TensorFlow's softmax of a single logit is 1 or 1 - 6e-8, which would decide between tokens where an expert is full: here it is 1.
+  const weights = topK === 1 ? tf.add(tf.mul(values, 0), 1) : tf.softmax(values)
+  return { indices, weights, gates: allGates(indices, weights, lastSize(logits)) }
+}
+
+/**
+ * The k largest of each row, best first: values and indices [N, K].
+ * @param bias float32 [E]: the largest of scores + bias are chosen, `values` are the scores alone
+ */
+export function chooseTopK(scores: Tensor, topK: number, bias?: Tensor): { values: Tensor; indices: Tensor } {
+  if (!bias) return tf.topk(scores, topK)
+  const { indices } = tf.topk(tf.add(tf.stopGradient(scores), tf.stopGradient(bias)), topK)
+  const chosen = tf.oneHot(indices, lastSize(scores), 1, 0, 'float32') // [N, K, E]
+  return { values: tf.sum(tf.mul(chosen, tf.expandDims(scores, 1)), -1), indices }
+}
+
+/** Gates of all experts, 0 for those that were not chosen: [N, K] -> [N, E]. */
+export function allGates(indices: Tensor, weights: Tensor, numExperts: number): Tensor {
+  return tf.sum(tf.mul(tf.oneHot(indices, numExperts, 1, 0, 'float32'), tf.expandDims(weights, -1)), 1)
+}
+
+/** @throws ConfigError if topK is not from 1 to numExperts */
+export function checkTopK(numExperts: number, topK: number): void {
+  if (!Number.isInteger(topK) || topK < 1 || topK > numExperts)
+    throw new ConfigError(`topK: got ${topK}, expected an integer from 1 to numExperts (${numExperts})`)
+}

@@ -1,0 +1,131 @@
+/**
+ * What the engine computes with, read from a checkpoint's tensors and checked: PyTorch's names and layouts, a Linear's weight is [out, in].
+ * A tensor that is missing, of another shape, or left over is refused: then the model is not what its config says.
+ */
+import type { Linear, MakeLinear, Norm } from './ops'
+import { experts, part } from './parts'
+
+/** What the engine reads of a model's config. */
+export interface EngineConfig {
+  readonly vocabSize: number
+  readonly blockSize: number
+  readonly nEmbed: number
+  readonly nHead: number
+  readonly nLayer: number
+  readonly numExperts: number
+  readonly topK: number
+  readonly router: string
+  readonly expert: string
+  readonly expertWidth?: number | undefined
+  readonly sharedExperts: number
+  readonly balance: string
+  readonly attentionScale: string
+  readonly noiseMode: string
+  readonly capacityMode: string
+  readonly capacityFactor?: number | undefined
+  readonly evalCapacityFactor?: number | undefined
+  readonly minCapacity: number
+  readonly dropPolicy: string
+  readonly gatesAfterDrop?: string | undefined
+}
+
+/** Named tensors; a `Map` is one. `get` may compute a tensor when it is asked for. */
+export interface Weights {
+  keys(): Iterable<string>
+  get(name: string): { readonly shape: readonly number[]; readonly values: Float32Array } | undefined
+}
+
+export interface LayerParameters {
+  readonly ln1: Norm
+  /** Queries of all heads, then keys, then values. C -> 3C */
+  readonly qkv: Linear
+  readonly proj: Linear
+  readonly ln2: Norm
+  /** C -> E; absent where a table decides. */
+  readonly router: Linear | undefined
+  /** Of a hash router: the experts of each token id, best first. [V, K] */
+  readonly table: Float32Array | undefined
+  /** C -> E; only where routing is noisy in evaluation too. */
+  readonly noise: Linear | undefined
+  /** What a balancing method adds to the scores that experts are chosen by. [E] */
+  readonly bias: Float32Array | undefined
+  readonly experts: readonly Linear[]
+  /** Those that every token passes through. */
+  readonly shared: readonly Linear[]
+}
+
+export interface Parameters {
+  /** [V, C] */
+  readonly tokens: Float32Array
+  /** [blockSize, C] */
+  readonly positions: Float32Array
+  readonly layers: readonly LayerParameters[]
+  readonly lnFinal: Norm
+  readonly head: Linear
+  /** The names of the tensors that were read. */
+  readonly tensors: ReadonlySet<string>
+}
+
+/** Whether a router of this config draws noise in evaluation. */
+export const isNoisy = ({ router, noiseMode }: EngineConfig): boolean => router === 'noisy-topk' && noiseMode === 'always'
+
+/** @throws Error that says which tensor is missing, of another shape, or unknown */
+export function readParameters(config: EngineConfig, weights: Weights, makeLinear: MakeLinear): Parameters {
+  const { vocabSize, blockSize, nEmbed: C, nHead, nLayer, numExperts: E, topK: K } = config
+  const unread = new Set(weights.keys())
+  const tensors = new Set<string>()
+  const get = (name: string, ...shape: number[]): Float32Array => {
+    const tensor = weights.get(name)
+    if (!tensor) throw new Error(`the checkpoint has no tensor ${name}, expected one of shape [${shape}]`)
+    if (tensor.shape.join() !== shape.join()) throw new Error(`the checkpoint's ${name} has shape [${tensor.shape}], expected [${shape}]`)
+    unread.delete(name)
+    tensors.add(name)
+    return tensor.values
+  }
+  const norm = (name: string): Norm => [get(`${name}.weight`, C), get(`${name}.bias`, C)]
+  const linear = (name: string, nIn: number, nOut: number): Linear =>
+    makeLinear(get(`${name}.weight`, nOut, nIn), get(`${name}.bias`, nOut))
+  const qkv = (name: string): Linear => {
+    const size = (C / nHead) * C
+    const weight = new Float32Array(3 * C * C)
+    for (const [i, role] of ['query', 'key', 'value'].entries())
+      for (let h = 0; h < nHead; h++) {
+        weight.set(get(`${name}.heads.${h}.${role}.weight`, C / nHead, C), (i * nHead + h) * size)
+        unread.delete(`${name}.heads.${h}.tril`) // the causal mask, which we do not need
+      }
+    return makeLinear(weight, new Float32Array(3 * C))
+  }
+  const makeExpert = part('expert', experts, config.expert)
+  const hashed = config.router === 'hash'
+  const layer = (l: number): LayerParameters => {
+    const at = `blocks.${l}`
+    const mixture = `${at}.smoe`
+    const expertsOf = (name: string, count: number): Linear[] =>
+      Array.from({ length: count }, (_, e) => makeExpert(`${mixture}.${name}.${e}`, linear, C, config.expertWidth))
+    const noise = isNoisy(config) ? linear(`${mixture}.router.noise_linear`, C, E) : undefined
+    if (config.router === 'noisy-topk') for (const name of ['weight', 'bias']) unread.delete(`${mixture}.router.noise_linear.${name}`) // else for training alone
+    return {
+      ln1: norm(`${at}.ln1`),
+      qkv: qkv(`${at}.sa`),
+      proj: linear(`${at}.sa.proj`, C, C),
+      ln2: norm(`${at}.ln2`),
+      router: hashed ? undefined : linear(`${mixture}.router.topkroute_linear`, C, E),
+      table: hashed ? get(`${mixture}.router.table`, vocabSize, K) : undefined,
+      noise,
+      bias: /\bbias\b/.test(config.balance) ? get(`${mixture}.balancing.bias`, E) : undefined,
+      experts: expertsOf('experts', E),
+      shared: expertsOf('shared', config.sharedExperts),
+    }
+  }
+  const parameters = {
+    tokens: get('token_embedding_table.weight', vocabSize, C),
+    positions: get('position_embedding_table.weight', blockSize, C),
+    layers: Array.from({ length: nLayer }, (_, l) => layer(l)),
+    lnFinal: norm('ln_f'),
+    head: linear('lm_head', C, vocabSize),
+    tensors,
+  }
+  const [extra] = unread
+  if (extra !== undefined) throw new Error(`the checkpoint has ${unread.size} tensors that this engine does not know, ${extra} for one`)
+  return parameters
+}

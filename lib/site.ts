@@ -1,0 +1,53 @@
+/** Where somebody's own code called an op: file and line, or, in a notebook, the text of the line. */
+import { Session } from 'node:inspector'
+
+const tensorMachinery = /node_modules\/@tensorflow|tfjs-core|node:internal|dist\/(graph|tensor)\/|lib\/(graph|tensor)\//
+
+/**
+ * The caller's own line: the first frame that is neither tfjs nor the machinery of tensors and graphs. A notebook's kernel runs each cell as
+ * a nameless script whose line numbers are not the cell's, so that the line itself is quoted (without the `exports.` that the kernel puts
+ * before names of other cells).
+ * @param machinery files whose frames are passed over
+ * @param error made where the op was called; its stack must not have been read yet for a line to be quoted
+ */
+export function siteOf(error: Error, machinery = tensorMachinery): string {
+  const { prepareStackTrace } = Error
+  let sites: NodeJS.CallSite[] = []
+  Error.prepareStackTrace = (error, all) => {
+    sites = all
+    return prepareStackTrace ? prepareStackTrace(error, all) : [error, ...all.map((site) => `    at ${site}`)].join('\n')
+  }
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  Error.prepareStackTrace = prepareStackTrace
+  const own = Math.max(
+    0,
+    frames.findIndex((frame) => !machinery.test(frame)),
+  )
+  const site = sites[own]
+  const quoted = site?.getFileName()?.startsWith('evalmachine') ? lineOf(site) : undefined
+  return quoted === undefined ? (frames[own] ?? '').trim().replace(/^at /, '') : `\`${quoted}\``
+}
+
+/** A line of a script that has no file: asked of the debugger. */
+function lineOf(site: NodeJS.CallSite): string | undefined {
+  const session = new Session()
+  session.connect()
+  try {
+    let script: string | undefined
+    session.on('Debugger.scriptParsed', ({ params }) => {
+      if (params.hash === site.getScriptHash()) script = params.scriptId
+    })
+    session.post('Debugger.enable')
+    let line: string | undefined
+    if (script !== undefined)
+      session.post('Debugger.getScriptSource', { scriptId: script }, (_error, result) => {
+        line = result?.scriptSource
+          .split('\n')
+          [(site.getLineNumber() ?? 0) - 1]?.trim()
+          .replaceAll(/\bexports\./g, '')
+      })
+    return line
+  } finally {
+    session.disconnect()
+  }
+}

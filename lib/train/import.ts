@@ -1,0 +1,24 @@
+/** Weights that makeMoE.py's model saved, as a checkpoint. */
+import { type Config, presets, validateConfig } from '../config'
+import { CheckpointError } from '../errors'
+import { SparseMoELanguageModel } from '../model/language-model'
+import { createStreams } from '../tensor/streams'
+import type { CharTokenizer } from '../text/char-tokenizer'
+import type { Checkpoint } from './checkpoint'
+import { decodeSafetensors } from './safetensors'
+import { loadStateDict, sizesOf } from './state-dict'
+
+/**
+ * A state_dict that was saved from makeMoE.py's model, as a checkpoint. Sizes come from the shapes; what the shapes do not tell
+ * comes from `options` and the `makemoe` preset.
+ */
+export function importStateDict(bytes: Uint8Array, tokenizer: CharTokenizer, options: Partial<Config> = {}): Checkpoint {
+  const state = decodeSafetensors(bytes)
+  const { vocabSize, ...sizes } = sizesOf(state)
+  if (vocabSize !== tokenizer.vocabSize)
+    throw new CheckpointError(`the weights are for ${vocabSize} characters, the text has ${tokenizer.vocabSize}`)
+  const config = validateConfig({ ...presets.makemoe, ...options, ...sizes })
+  const model = new SparseMoELanguageModel({ ...config, vocabSize }, createStreams(config.seed).init)
+  loadStateDict(model, state)
+  return { model, tokenizer, config }
+}

@@ -1,0 +1,75 @@
+/**
+ * Parts by value: what a person passes in place of lib's own, in a cell or from a file (`--parts`). A checkpoint records which parts it was
+ * made with, never their code: whoever loads it gives them again.
+ */
+import { isOneOf } from '../checked'
+import { CheckpointError, ConfigError } from '../errors'
+import type { ModelParts } from '../model/language-model'
+import { nearest } from '../nearest'
+import type { MakeOptimizer } from './optimizers/optimizer'
+
+/** The parts that can be given; the model's are explained there. */
+export interface Parts extends ModelParts {
+  readonly optimizer?: MakeOptimizer | undefined
+}
+
+export const partNames = ['router', 'expert', 'balance', 'init', 'optimizer', 'attention', 'moe'] as const
+
+/** The file that parts came from. */
+export interface PartsFile {
+  /** Without its folder. */
+  readonly name: string
+  readonly sha256: string
+  readonly source: string
+}
+
+/** What a checkpoint says of the parts that it was made with. */
+export interface PartsRecord {
+  /** Which parts, in the order of `partNames`. */
+  readonly names: readonly string[]
+  /** Of the file, if they came from one. */
+  readonly file?: string | undefined
+  readonly sha256?: string | undefined
+}
+
+/**
+ * Checks the names of given parts.
+ * @throws ConfigError that names the nearest
+ */
+export function checkPartNames(parts: object): void {
+  for (const name of Object.keys(parts))
+    if (!isOneOf(partNames, name))
+      throw new ConfigError(`parts: got ${name}, expected some of ${partNames.join(', ')}${nearest(name, partNames)}`)
+}
+
+/** The record of parts, or undefined if there are none. */
+export function recordOf(parts: Parts, file?: PartsFile): PartsRecord | undefined {
+  const names = partNames.filter((name) => (parts as Readonly<Record<string, unknown>>)[name] !== undefined)
+  return names.length === 0 ? undefined : { names, ...(file ? { file: file.name, sha256: file.sha256 } : {}) }
+}
+
+/**
+ * Checks that a checkpoint is loaded with the parts that it was made with.
+ * @throws CheckpointError that says which are missing, changed or too many
+ */
+export function matchParts(folder: string, record: PartsRecord | undefined, parts: Parts, file: PartsFile | undefined): void {
+  checkPartNames(parts)
+  const given = recordOf(parts, file)
+  // How the model was trained does not matter to what it is.
+  const ofModel = (names: readonly string[] = []): string => names.filter((name) => name !== 'optimizer').join(', ')
+  const wanted = ofModel(record?.names)
+  if (!given && record && (wanted !== '' || record.file !== undefined)) {
+    const how = record.file
+      ? `--parts ${record.file} (${record.names.join(', ')}); give that file again (the run's folder holds a copy)`
+      : `the parts ${wanted} of a notebook; give them again: loadCheckpoint(folder, { ${wanted} }), or --parts FILE that exports them`
+    throw new CheckpointError(`${folder} was made with ${how}`)
+  }
+  if (file && record?.sha256 !== undefined && file.sha256 !== record.sha256)
+    throw new CheckpointError(
+      `${file.name} has changed since ${folder} was made: its sha256 is ${file.sha256.slice(0, 12)}, expected ${record.sha256.slice(0, 12)} (the run's folder holds a copy of ${record.file})`,
+    )
+  if (ofModel(given?.names) !== wanted)
+    throw new CheckpointError(
+      `${folder}: got the parts ${ofModel(given?.names) || 'none'}, expected those it was made with: ${wanted || 'none'}`,
+    )
+}

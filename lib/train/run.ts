@@ -1,0 +1,256 @@
+/**
+ * Run: a training with a folder that keeps its metrics, its checkpoints and, in the end, its weights. The command `train` is one; in a
+ * notebook any language model can have one, lib's, a cell's, or a stranger's with `loss` and `namedParameters`:
+ *
+ *     const run = startRun('../data/runs/mine', { model, tokenizer, dataset, config, streams })
+ *     await run.train(view)              // may be interrupted; this cell again, or one with { steps: 2000 }, trains on
+ *     run.save()                         // npm run generate -- --checkpoint data/runs/mine
+ *     await run.close()                  // notes the end; training on opens it again
+ *     const later = resumeRun('../data/runs/mine', { dataset })           // in another kernel: to the bit
+ *     const mine = resumeRun('../data/runs/mine', { dataset, model })     // into a model of a cell's own class
+ */
+
+import { join } from 'node:path'
+import { messageOf } from '../checked'
+import { type Config, type ModelConfig, presets, type TrainConfig, trainFields, validateConfig } from '../config'
+import { CheckpointError, ConfigError, RunError, TrainingError } from '../errors'
+import { writeFileAtomic } from '../files'
+import { compile } from '../graph/compile'
+import { SparseMoELanguageModel } from '../model/language-model'
+import { interruptSignal } from '../plot/interrupt'
+import { createStreams, type Streams } from '../tensor/streams'
+import type { CharTokenizer } from '../text/char-tokenizer'
+import type { Dataset } from '../text/dataset'
+import type { RunStatus } from '../track/run-record'
+import type { Tracker } from '../track/tracker'
+import { type OpenTrackerOptions, openTracker } from '../track/trackers'
+import { type CheckpointContents, loadWeights, saveCheckpoint, sha256Of } from './checkpoint'
+import { whyNotLoadable } from './loadable'
+import type { Optimizer } from './optimizers/optimizer'
+import { type Parts, type PartsFile, type PartsRecord, recordOf } from './parts'
+import { loadResumable, loadTrainingState, newestCheckpoint, RunFolder } from './run-folder'
+import type { Stateful } from './state-dict'
+import type { Trainable } from './step'
+import { type Compile, Trainer, type TrainerOptions, type TrainingState } from './trainer'
+
+/** A language model that can be trained and saved. */
+export type LanguageModel = Trainable & Stateful
+
+interface CommonOptions extends Omit<OpenTrackerOptions, 'config'> {
+  readonly dataset: Dataset
+  /** Parts of one's own that the model was made with; the optimizer is made from them too. */
+  readonly parts?: Parts
+  readonly partsFile?: PartsFile | undefined
+  readonly optimizer?: Optimizer
+  /** Default: one graph a step; the identity leaves it eager. */
+  readonly compile?: Compile
+  readonly reportInterval?: number
+  /** Where the text came from, if it is not the default one: absolute. */
+  readonly textPath?: string | undefined
+  /** Newest checkpoints that stay, besides the best. Default 2. */
+  readonly keep?: number
+  /** Save a model that the commands cannot load: weights for another notebook. */
+  readonly weightsOnly?: boolean
+}
+
+export interface RunOptions extends CommonOptions {
+  readonly model: LanguageModel
+  readonly tokenizer: CharTokenizer
+  /** How to train, and, unless the model is lib's, every field of its own config: the commands build the model from it. */
+  readonly config: TrainConfig & Partial<Config>
+  readonly streams: Streams
+}
+
+export interface ResumeOptions extends CommonOptions {
+  /** Takes the weights over; default: the model that the checkpoint describes. */
+  readonly model?: LanguageModel
+  /** Those that the model uses, if it is given; default: new ones of the run's seed. */
+  readonly streams?: Streams
+  /** More steps. */
+  readonly steps?: number
+}
+
+export interface TrainingOptions extends Pick<TrainerOptions, 'onMetric' | 'onProgress' | 'signal'> {
+  /** How many in all; default: the config's. */
+  readonly steps?: number
+  /** Steps between checkpoints. Default 500. */
+  readonly checkpointEvery?: number
+}
+
+/**
+ * Starts a run in a new folder.
+ * @throws ConfigError, RunError before anything is written; CheckpointError if the commands could not load the model again
+ */
+export function startRun(path: string, options: RunOptions): Run {
+  const { model, tokenizer, dataset, parts = {}, weightsOnly = false } = options
+  const config = model instanceof SparseMoELanguageModel ? { ...configOf(model), ...options.config } : options.config
+  const reason = whyNotLoadable(model, config, tokenizer.vocabSize, parts)
+  if (reason !== undefined && !weightsOnly)
+    throw new CheckpointError(`the commands could not load this model again: ${reason} (weightsOnly: true saves it all the same)`)
+  if (options.streams.data.key !== createStreams(config.seed).data.key)
+    throw new ConfigError(`streams: got those of another seed, expected createStreams(${config.seed}), which a resumed run draws from`)
+  const text = { sha256: fingerprint(dataset, tokenizer), path: options.textPath }
+  return new Run(
+    RunFolder.create(path),
+    { model, tokenizer, config, text, parts: recordParts(options), weightsOnly: reason },
+    config,
+    options,
+  )
+}
+
+/**
+ * Resumes a run from its newest checkpoint.
+ * @throws CheckpointError if it is damaged, or of another model, text or parts; RunError if another process has the folder
+ */
+export function resumeRun(path: string, options: ResumeOptions): Run {
+  const { model, dataset, parts, partsFile, steps } = options
+  const training = loadTrainingState(path)
+  const contents = model ? loadWeights(training.path, model) : loadResumable(path, parts, partsFile)
+  if (fingerprint(dataset, contents.tokenizer) !== training.textSha256)
+    throw new CheckpointError(`${path} was trained on another text than the dataset's`)
+  const ofTraining = Object.fromEntries(trainFields.map((name) => [name, contents.config[name]]))
+  const config: TrainConfig = validateConfig({ ...presets.default, ...ofTraining, ...(steps === undefined ? {} : { steps }) })
+  const streams = options.streams ?? createStreams(config.seed)
+  return new Run(
+    RunFolder.open(path),
+    contents as CheckpointContents & { model: LanguageModel },
+    config,
+    { ...options, streams },
+    training.state,
+  )
+}
+
+/** The sha256 of the text that a dataset was made from. */
+function fingerprint({ splits: { train, val } }: Dataset, tokenizer: CharTokenizer): string {
+  return sha256Of(tokenizer.decode(train) + tokenizer.decode(val))
+}
+
+function configOf({ config: { vocabSize: _vocabSize, ...config } }: SparseMoELanguageModel): ModelConfig {
+  return config
+}
+
+/** An optimizer of one's own is a part like others. */
+function recordParts({ parts = {}, partsFile, optimizer }: CommonOptions): PartsRecord | undefined {
+  return recordOf({ ...parts, ...(optimizer ? { optimizer: () => optimizer } : {}) }, partsFile)
+}
+
+/** Which parts are not those that the config names, and where they came from. */
+function partsTag(parts: PartsRecord | undefined): Record<string, string> {
+  return parts ? { parts: `${parts.names.join(', ')} from ${parts.file ?? 'a notebook'}` } : {}
+}
+
+/** A training with a folder; made by `startRun` and `resumeRun`. */
+export class Run {
+  readonly trainer: Trainer
+  /** Whether training has come to its last step. */
+  finished = false
+  private readonly tracker: Tracker
+  private training: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    private readonly folder: RunFolder,
+    private contents: CheckpointContents & { readonly model: LanguageModel },
+    config: TrainConfig,
+    private readonly options: CommonOptions & { readonly streams: Streams },
+    state?: TrainingState,
+  ) {
+    const { dataset, streams, parts, partsFile, tags, reportInterval, compile: compileStep = compile } = options
+    const { model } = contents
+    const { optimizer = parts?.optimizer?.(model.namedParameters(), config) } = options
+    this.trainer = new Trainer(model, dataset, config, streams, {
+      compile: compileStep,
+      ...(optimizer ? { optimizer } : {}),
+      ...(reportInterval === undefined ? {} : { reportInterval }),
+    })
+    for (const name of state ? this.trainer.restore(state) : [])
+      this.warn(`the checkpoint has a random stream ${name}, which nothing draws from any longer; it is ignored`)
+    if (partsFile) writeFileAtomic(join(folder.path, partsFile.name), partsFile.source)
+    const tracking = {
+      config: contents.config,
+      warn: this.warn,
+      tags: { ...tags, ...partsTag(contents.parts) },
+      ...(options.tracker ? { tracker: options.tracker } : {}),
+    }
+    this.tracker = openTracker(folder.path, tracking)
+  }
+
+  private readonly warn = (message: string): void => (this.options.warn ?? console.log)(message)
+
+  /** Its folder. */
+  get path(): string {
+    return this.folder.path
+  }
+
+  /**
+   * Trains until the last step, and saves. It can be called again: after an interrupt, with more steps, after `close`.
+   * @returns true if it got there, false if it was stopped
+   * @throws TrainingError if the loss is not finite
+   */
+  train(options: TrainingOptions = {}): Promise<boolean> {
+    // A cell that was interrupted may still be making its last step.
+    const { signal = interruptSignal() } = options // of the cell that runs now
+    const training = this.training.then(() => this.trainNow({ ...options, signal }))
+    this.training = training.catch(() => {})
+    return training
+  }
+
+  private async trainNow(options: TrainingOptions): Promise<boolean> {
+    const { steps = this.trainer.config.steps, checkpointEvery = 500, signal, onMetric, onProgress } = options
+    this.finished = false
+    this.folder.reopen()
+    this.trainer.listen({
+      signal,
+      onMetric: (metric) => {
+        this.tracker.log(metric)
+        onMetric?.(metric)
+      },
+      onProgress: (progress) => onProgress?.(progress),
+      onStep: (step) => {
+        if (step % checkpointEvery === 0 && step < steps) this.saveCheckpoint()
+      },
+    })
+    this.contents = { ...this.contents, config: { ...this.contents.config, steps } }
+    try {
+      this.finished = await this.trainer.run(steps)
+    } catch (error) {
+      this.rescue(error)
+    }
+    this.save()
+    return this.finished
+  }
+
+  /** Saves what can be saved, and throws what went wrong. */
+  private rescue(error: unknown): never {
+    if (error instanceof TrainingError)
+      throw new TrainingError(`${error.message}; the last good checkpoint is ${newestCheckpoint(this.path) ?? 'none yet'}`)
+    try {
+      if (!(error instanceof RunError)) this.saveCheckpoint() // weights and state are sound unless the disk is what failed
+    } catch (second) {
+      this.warn(`what was learned since the last checkpoint could not be saved: ${messageOf(second)}`)
+    }
+    throw error
+  }
+
+  private saveCheckpoint(): string {
+    return this.folder.saveCheckpoint(this.contents, this.trainer.state(), this.contents.text?.sha256 ?? '', this.options.keep)
+  }
+
+  /**
+   * Saves weights, config, vocabulary, optimizer and random streams: a checkpoint to resume from, and the weights for the other commands.
+   * @returns the path of the checkpoint
+   * @throws RunError if the disk does not take it; earlier checkpoints are untouched
+   */
+  save(): string {
+    this.folder.reopen()
+    const path = this.saveCheckpoint()
+    saveCheckpoint(this.path, this.contents)
+    return path
+  }
+
+  /** Notes how the run ended, and gives the folder back. */
+  async close(status: RunStatus = this.finished ? 'FINISHED' : 'KILLED'): Promise<void> {
+    await this.training
+    await this.tracker.close(status)
+    this.folder.close()
+  }
+}

@@ -1,0 +1,140 @@
+/** A person's file of parts, and the run's own text, from the command line. */
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+
+const folder = mkdtempSync(join(tmpdir(), 'makemoe-parts-'))
+const main = join(__dirname, '..', '..', 'lib', 'dist', 'cli', 'main.js')
+const makemoe = (...args: string[]) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd: folder })
+  return { status, stdout, stderr }
+}
+const file = (name: string, content: string): string => {
+  writeFileSync(join(folder, name), content)
+  return name
+}
+const sizes = '--n-embed 8 --n-head 2 --n-layer 1 --num-experts 2 --block-size 8 --batch-size 2 --eval-iters 1 --sample 5'.split(' ')
+
+/** A router with a parameter that it reports, an optimizer without state, and a file beside it. */
+const parts = `
+import { type Context, Linear, Module, Optimizer, type Parts, parameter, type Tensor, tf, type Variable } from 'makemoe'
+import { sharpness } from './constants'
+
+class Sharp extends Module {
+  readonly scores: Linear
+  readonly sharpness: Variable = parameter(tf.scalar(sharpness))
+  constructor(width: number, experts: number, stream: ConstructorParameters<typeof Linear>[2]) {
+    super()
+    this.scores = new Linear(width, experts, stream)
+  }
+  forward(x: Tensor, ctx: Context) {
+    ctx.report?.('sharpness', this.sharpness)
+    const logits = tf.mul(this.scores.forward(x), this.sharpness)
+    const { values, indices } = tf.topk(logits, 1)
+    return { indices, weights: tf.sigmoid(values), logits }
+  }
+}
+class Descent extends Optimizer {
+  constructor(private readonly parameters: readonly (readonly [string, Variable])[], rate: number) {
+    super(rate)
+  }
+  apply(gradients: readonly Tensor[]): void {
+    for (const [i, [, p]] of this.parameters.entries()) p.assign(tf.sub(p, tf.mul(this.learningRate, gradients[i]!)))
+  }
+  state() {
+    return []
+  }
+}
+export const router: Parts['router'] = ({ nEmbed, numExperts }, stream) => new Sharp(nEmbed, numExperts, stream)
+export const optimizer: Parts['optimizer'] = (parameters, { learningRate }) => new Descent(parameters, learningRate)
+`
+
+beforeAll(() => {
+  file('text.txt', 'the quick brown fox jumps over the lazy dog. '.repeat(40))
+  file('constants.ts', 'export const sharpness: number = 2')
+  file('parts.ts', parts)
+  const { status, stderr } = makemoe('train', ...sizes, '--steps', '4', '--text', 'text.txt', '--parts', 'parts.ts', '--out', 'run')
+  expect([status, stderr]).toEqual([0, ''])
+})
+
+test('the run keeps the file, and what its parts report', () => {
+  expect(readFileSync(join(folder, 'run/parts.ts'), 'utf8')).toBe(parts)
+  const { parts: record } = JSON.parse(readFileSync(join(folder, 'run/config.json'), 'utf8'))
+  expect(record).toEqual({ names: ['router', 'optimizer'], file: 'parts.ts', sha256: expect.stringMatching(/^[0-9a-f]{64}$/) })
+  const { tags } = JSON.parse(readFileSync(join(folder, 'run/run.json'), 'utf8')) // as a tracker sends them
+  expect(tags.parts).toBe('router, optimizer from parts.ts')
+  const [first] = readFileSync(join(folder, 'run/metrics.jsonl'), 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('"loss"'))
+  expect(JSON.parse(first ?? '')['layer_0/sharpness']).toBeCloseTo(2, 1)
+})
+
+test.each([
+  ['evaluate', ['evaluate', '--checkpoint', 'run']],
+  ['generate', ['generate', '--checkpoint', 'run', '--tokens', '5']],
+  ['train --resume', ['train', '--resume', 'run', '--steps', '6', '--sample', '5']],
+])('%s asks for the file, and takes it: unchanged, or the copy', (_name, args) => {
+  const asked = makemoe(...args)
+  expect([asked.status, asked.stderr]).toEqual([
+    2,
+    expect.stringMatching(/^makemoe: .*made with --parts parts\.ts \(router, optimizer\); give that file.*\n$/),
+  ])
+  file('changed.ts', `${parts}// a remark`)
+  const changed = makemoe(...args, '--parts', 'changed.ts')
+  expect([changed.status, changed.stderr]).toEqual([
+    2,
+    expect.stringMatching(/^makemoe: changed\.ts has changed since .*copy of parts\.ts\)\n$/),
+  ])
+  expect(makemoe(...args, '--parts', 'parts.ts')).toMatchObject({ status: 0, stderr: '' })
+})
+
+test("code in a run's folder is not executed by itself", () => {
+  file('run/parts.ts', 'throw new Error("executed")')
+  expect(makemoe('evaluate', '--checkpoint', 'run').stderr).not.toContain('executed')
+  file('run/parts.ts', parts)
+})
+
+describe('a file of parts that cannot be used: one line, nothing written', () => {
+  test.each<[string, string, RegExp]>([
+    ['an unknown name', 'export const ruoter = () => {}', /parts: got ruoter, expected some of .*did you mean router\?/],
+    ['nothing exported', 'const router = 1', /exports nothing, expected some of the parts/],
+    ['a wrong type', 'enum', /parts: wrong\.ts fails:/],
+    ['an error of its own', "import { ConfigError } from 'makemoe'\nthrow new ConfigError('no GPU')", /wrong\.ts fails: no GPU/],
+    ['a module that is not there', "import './nowhere'\nexport const router = 1", /wrong\.ts fails: .*nowhere/],
+  ])('%s', (_what, content, message) => {
+    const { status, stderr } = makemoe('train', ...sizes, '--text', 'text.txt', '--parts', file('wrong.ts', content), '--out', 'never')
+    expect([status, stderr]).toEqual([2, expect.stringMatching(message)])
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(existsSync(join(folder, 'never'))).toBe(false)
+  })
+  test('a file that is not there', () => {
+    expect(makemoe('evaluate', '--checkpoint', 'run', '--parts', 'nowhere.ts').stderr).toMatch(/nowhere\.ts cannot be read/)
+  })
+})
+
+describe("the run's own text", () => {
+  const evaluate = (...args: string[]) => makemoe('evaluate', '--checkpoint', 'run', '--parts', 'parts.ts', ...args)
+  const resume = (...args: string[]) => makemoe('train', '--resume', 'run', '--steps', '8', '--sample', '5', '--parts', 'parts.ts', ...args)
+  test('is found again from another folder', () => {
+    mkdirSync(join(folder, 'elsewhere'), { recursive: true })
+    cpSync(join(folder, 'run'), join(folder, 'elsewhere/run'), { recursive: true })
+    const { status, stdout } = makemoe('evaluate', '--checkpoint', 'elsewhere/run', '--parts', 'parts.ts')
+    expect([status, stdout]).toEqual([0, expect.stringContaining('text.txt')])
+  })
+  test('is told apart when it has changed, and asked for when it is gone', () => {
+    renameSync(join(folder, 'text.txt'), join(folder, 'moved.txt'))
+    for (const run of [evaluate, resume])
+      expect(run()).toMatchObject({ status: 2, stderr: expect.stringMatching(/text\.txt, is not there any longer; .*--text/) })
+    expect(evaluate('--text', 'moved.txt')).toMatchObject({ status: 0, stderr: '' })
+    file('text.txt', 'the lazy dog jumps over the quick brown fox. '.repeat(40))
+    expect(evaluate()).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(/^note: the text .* is not the one that the run was trained on: its sha256/),
+    })
+    expect(resume()).toMatchObject({ status: 2, stderr: expect.stringMatching(/is not the one that the run was trained on/) })
+    renameSync(join(folder, 'moved.txt'), join(folder, 'text.txt'))
+    expect(resume()).toMatchObject({ status: 0, stderr: '' })
+  })
+})

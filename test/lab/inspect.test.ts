@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  CharTokenizer,
+  compile,
+  createStreams,
+  Dataset,
+  exactLoss,
+  inspectionPage,
+  loadCheckpoint,
+  Module,
+  observe,
+  presets,
+  SparseMoELanguageModel,
+  startRun,
+  stateDictOf,
+  type Tensor,
+  tf,
+  validateConfig,
+} from 'makemoe'
+import { inspect } from 'makemoe/dist/lab/inspect'
+import { renderInspection } from 'makemoe/dist/plot/inspection/render'
+import { makeLossSum } from 'makemoe/internals'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const folder = mkdtempSync(join(tmpdir(), 'inspect-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+const runFolder = join(folder, 'run')
+
+const text = 'First Citizen:\nSpeak, <b> & be "heard"!\n\n'.repeat(40)
+const tokenizer = CharTokenizer.fromText(text)
+const config = validateConfig({ ...presets.tiny, nEmbed: 16, blockSize: 16, nLayer: 2, batchSize: 4, steps: 9, evalIters: 1 })
+const streams = createStreams(config.seed)
+const dataset = new Dataset(tokenizer.encode(text), config.blockSize)
+const model = new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize }, streams.init)
+
+/** A run that keeps the checkpoints of steps 3, 6 and 9. */
+beforeAll(async () => {
+  const run = startRun(runFolder, { model, tokenizer, dataset, config, streams, keep: 9 })
+  await run.train({ checkpointEvery: 3 })
+  await run.close()
+})
+
+describe('inspecting a run', () => {
+  test('observes the validation split, compares the checkpoints, and leaves the model as it was', async () => {
+    const before = stateDictOf(model)
+    const found = await inspect(model, tokenizer, dataset, { streams, compile, folder: runFolder, source: 'a text', shown: 50 })
+    expect(stateDictOf(model)).toEqual(before)
+    const validation = tokenizer.decode(dataset.splits.val)
+    expect(found.characters).toBe(validation.length - (validation.length % 16))
+    expect(found.available).toBe(validation.length)
+    expect(found.text).toBe(validation.slice(0, 50))
+    expect(found.occurrences.reduce((sum, n) => sum + n, 0)).toBe(found.characters)
+    expect(found.knockOut.loss).toBeCloseTo(exactLoss(makeLossSum(model, { training: false, streams }), dataset).nats, 5)
+    const x = tf.tensor2d(dataset.splits.val.subarray(0, 32), [2, 16], 'int32')
+    for (const { layer, choices } of observe(model, x, { training: false, streams }))
+      expect(found.layers[layer]?.first.slice(0, 32)).toEqual(Array.from({ length: 32 }, (_, n) => choices.experts[n * config.topK]))
+    expect(found.saturation.map(({ step }) => step)).toEqual([3, 6, 9])
+    expect(found.saturation.at(-1)?.shares).toEqual([1, 1])
+    const early = loadCheckpoint(join(runFolder, 'checkpoints', 'step-3')).model
+    const split = tf.tensor2d(dataset.splits.val.subarray(0, found.characters), [found.characters / 16, 16], 'int32')
+    const [then, now] = [early, model].map((each) => observe(each, split, { training: false, streams })[0]?.choices.experts ?? [])
+    const same = Array.from(now ?? []).filter((expert, i) => {
+      const token = i - (i % config.topK)
+      return Array.from({ length: config.topK }, (_, k) => then?.[token + k]).includes(expert)
+    })
+    expect(found.saturation[0]?.shares[0]).toBeCloseTo(same.length / (now?.length ?? 0), 10)
+  })
+
+  test('a model that tells nothing is refused', async () => {
+    class Dense extends Module {
+      readonly config = { blockSize: 16, nLayer: 1, numExperts: 2, topK: 1 }
+      forward(ids: Tensor): Tensor {
+        return tf.zeros([...ids.shape, tokenizer.vocabSize])
+      }
+    }
+    await expect(inspect(new Dense(), tokenizer, dataset, { streams, source: '' })).rejects.toThrow(/no layer tells its observer anything/)
+  })
+})
+
+describe('the page', () => {
+  test('has all sections, escapes what it shows, and allows nothing but its own style', async () => {
+    const found = await inspect(model, tokenizer, dataset, { streams, source: '<x>', characters: 64, shown: 40 })
+    const html = renderInspection(found, 'A & B')
+    for (const id of ['load', 'knock-out', 'routers', 'saturation', 'text', 'classes', 'co-activation', 'characters'])
+      expect(html).toContain(`<section id="${id}">`)
+    expect(html).toContain('<title>A &amp; B</title>')
+    expect(html).toContain('&lt;x&gt;')
+    expect(html).not.toMatch(/<x>|<b>|<script|style=|https?:/)
+    const [, style = ''] = /<style>(.*)<\/style>/s.exec(html) ?? []
+    expect(html).toContain(`style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`)
+    expect(html).toContain("default-src 'none'")
+    expect(html).toContain('an estimate from the first 64 characters')
+    expect(html).toContain('without checkpoints of the run')
+    expect(html.match(/name="layer"/g)).toHaveLength(2)
+  })
+  test('dead experts, one checkpoint, drops, and experts that cannot be switched off are named', async () => {
+    const found = await inspect(model, tokenizer, dataset, { streams, source: '', characters: 64 })
+    const [first, second] = found.layers
+    if (!first || !second) throw new Error('expected two layers')
+    const html = renderInspection(
+      {
+        ...found,
+        layers: [
+          { ...first, demand: [0, 3, 0, 1], dead: [0, 2] },
+          { ...second, dropShare: 0.125 },
+        ],
+        saturation: [{ step: 9, shares: [1, 1] }],
+        knockOut: { ...found.knockOut, without: [undefined, [2, 2, 1, 3]], loss: 2, topOne: undefined },
+      },
+      '',
+    )
+    expect(html).toContain('Dead experts, which no token chose: layer 0: 0, 2.')
+    expect(html).toContain('keeps one checkpoint only')
+    expect(html).toContain('No expert could be switched off in layer 0')
+    expect(html).toContain('<td>12.5</td>')
+    expect(html).toMatch(/<td class="h20 cold">−1000\.0<\/td><td class="h20">\+1000\.0<\/td>/)
+    expect(html).not.toContain('k = 1')
+  })
+  test('from a cell: a file, and an iframe of it', async () => {
+    const file = join(folder, 'my page.html')
+    const { html, text: shown } = await inspectionPage(model, tokenizer, dataset, { file, characters: 32, title: 'Mine' })
+    expect(html).toContain('<iframe src="my%20page.html" title="Mine"')
+    expect(shown).toMatch(/my page\.html \(\d\.\d MB\)/)
+    expect(readFileSync(file, 'utf8')).toContain('<h1>Mine</h1>')
+  })
+})
+
+test('a damaged checkpoint of the run is told, and the model keeps its weights', async () => {
+  const before = stateDictOf(model)
+  writeFileSync(join(runFolder, 'checkpoints', 'step-6', 'model.safetensors'), 'damaged')
+  await expect(inspect(model, tokenizer, dataset, { streams, folder: runFolder, source: '', characters: 32 })).rejects.toThrow(
+    /step-6.*not a good safetensors file/,
+  )
+  expect(stateDictOf(model)).toEqual(before)
+  expect(readdirSync(runFolder)).not.toContain('inspect.html')
+})

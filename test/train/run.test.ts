@@ -1,0 +1,198 @@
+/** Runs as a notebook has them: lib's model, one of a cell with the same names, and a stranger's. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  CharTokenizer,
+  CheckpointError,
+  type Context,
+  compile,
+  createStreams,
+  crossEntropy,
+  Dataset,
+  Linear,
+  loadCheckpoint,
+  loadWeights,
+  Module,
+  type Parts,
+  presets,
+  Run,
+  resumeRun,
+  SparseMoELanguageModel,
+  startRun,
+  stateDictOf,
+  type Tensor,
+  Trainer,
+  tf,
+  validateConfig,
+} from 'makemoe'
+import { readRunRecord } from 'makemoe/internals'
+import { describe, expect, test } from 'vitest'
+
+const folder = mkdtempSync(join(tmpdir(), 'makemoe-run-'))
+const text = 'the quick brown fox jumps over the lazy dog. '.repeat(40)
+const tokenizer = CharTokenizer.fromText(text)
+const { vocabSize } = tokenizer
+const dataset = new Dataset(tokenizer.encode(text), 8)
+const sizes = { nEmbed: 16, nHead: 2, nLayer: 1, blockSize: 8, numExperts: 4, batchSize: 4, evalInterval: 100, evalIters: 1 }
+const config = validateConfig({ ...presets.default, ...sizes, steps: 12, schedule: 'constant' })
+const weights = (model: { namedParameters(): readonly (readonly [string, { dataSync(): ArrayLike<number> }])[] }) =>
+  model.namedParameters().map(([, parameter]) => Array.from(parameter.dataSync()))
+const start = (name: string, change: Partial<Parameters<typeof startRun>[1]> = {}) => {
+  const streams = createStreams(config.seed)
+  const model = new SparseMoELanguageModel({ ...config, vocabSize }, streams.init)
+  return startRun(join(folder, name), { model, tokenizer, dataset, config, streams, ...change })
+}
+
+/** A bigram model: no Module, no names of PyTorch. */
+const stranger = (streams = createStreams(3)) => {
+  const table = tf.variable(streams.init.normal([vocabSize, vocabSize]))
+  const loss = (x: Tensor, y: Tensor, _ctx: Context): Tensor =>
+    crossEntropy(tf.reshape(tf.gather(table, tf.cast(tf.reshape(x, [-1]), 'int32') as never), [...x.shape, vocabSize]), y)
+  return { loss, namedParameters: () => [['table', table] as const] }
+}
+
+describe("lib's model", () => {
+  test('is trained, stopped, trained on, closed, trained on with more steps, and resumed: the weights of one calm training', async () => {
+    const streams = createStreams(config.seed)
+    const calm = new SparseMoELanguageModel({ ...config, vocabSize }, streams.init)
+    await new Trainer(calm, dataset, { ...config, steps: 20 }, streams, { compile }).run(12)
+    // Trainer evaluates before the last step, so the same three stretches are made.
+    const run = start('whole')
+    const stopping = new AbortController()
+    const seen: number[] = []
+    const first = await run.train({
+      signal: stopping.signal,
+      onProgress: ({ step }) => {
+        seen.push(step)
+        if (step === 5) stopping.abort()
+      },
+    })
+    expect([first, run.finished, run.trainer.step]).toEqual([false, false, 5])
+    expect(await run.train()).toBe(true)
+    expect(run.trainer.step).toBe(12)
+    expect(weights(run.trainer.model)).toEqual(weights(calm))
+    await run.close()
+    expect(readRunRecord(run.path).status).toBe('FINISHED')
+    expect(await run.train({ steps: 15 })).toBe(true)
+    expect(readRunRecord(run.path).status).toBeUndefined()
+    await run.close()
+    const losses = readFileSync(join(run.path, 'metrics.jsonl'), 'utf8').match(/"step":\d+,"loss"/g)
+    expect(losses).toEqual(Array.from({ length: 15 }, (_, step) => `"step":${step},"loss"`))
+    expect(loadCheckpoint(run.path).config.steps).toBe(15)
+
+    const resumed = resumeRun(run.path, { dataset, steps: 18 })
+    expect(await resumed.train()).toBe(true)
+    await resumed.close()
+    await run.train({ steps: 18 })
+    expect(weights(resumed.trainer.model)).toEqual(weights(run.trainer.model))
+    await run.close()
+  })
+  test('another text is refused', async () => {
+    const run = start('text')
+    await run.train({ steps: 2 })
+    await run.close()
+    const other = new Dataset(tokenizer.encode(text.split('').reverse().join('')), 8)
+    expect(() => resumeRun(run.path, { dataset: other })).toThrow(/another text/)
+  })
+  test('a cell that is interrupted and the next one take turns', async () => {
+    const run = start('turns')
+    const stopping = new AbortController()
+    const first = run.train({ signal: stopping.signal })
+    const second = run.train()
+    stopping.abort()
+    expect([await first, await second]).toEqual([false, true])
+    await run.close()
+  })
+  test('a folder belongs to one run at a time', () => {
+    const run = start('mine')
+    expect(() => resumeRun(run.path, { dataset })).toThrow(CheckpointError) // nothing saved yet
+    run.save()
+    expect(() => resumeRun(run.path, { dataset })).toThrow(/another process is using/)
+  })
+})
+
+describe('parts by value', () => {
+  class Narrow extends Module {
+    readonly up: Linear
+    constructor(width: number, stream: ReturnType<typeof createStreams>['init']) {
+      super()
+      this.up = new Linear(width, width, stream)
+    }
+    forward(x: Tensor): Tensor {
+      return tf.relu(this.up.forward(x))
+    }
+  }
+  const parts: Parts = { expert: ({ nEmbed }, stream) => new Narrow(nEmbed, stream) }
+  test('are asked for again', async () => {
+    const streams = createStreams(config.seed)
+    const model = new SparseMoELanguageModel({ ...config, vocabSize }, streams.init, parts)
+    expect(() => start('forgotten', { model, streams })).toThrow(
+      /could not load this model again: it is not the model that its config makes/,
+    )
+    expect(existsSync(join(folder, 'forgotten'))).toBe(false)
+    const run = start('parts', { model, streams, parts })
+    await run.train({ steps: 3 })
+    await run.close()
+    expect(() => loadCheckpoint(run.path)).toThrow(/made with the parts expert of a notebook; give them again/)
+    expect(() => loadCheckpoint(run.path, { router: parts.expert } as never)).toThrow(
+      /got the parts router, expected those it was made with: expert/,
+    )
+    expect(() => loadCheckpoint(run.path, { exprt: parts.expert } as never)).toThrow(/got exprt.*did you mean expert/)
+    expect(weights(loadCheckpoint(run.path, parts).model)).toEqual(weights(model))
+    const again = resumeRun(run.path, { dataset, parts })
+    expect(await again.train({ steps: 5 })).toBe(true)
+    await again.close()
+  })
+  test('a run without any is not loaded with some', async () => {
+    const run = start('none')
+    run.save()
+    expect(() => loadCheckpoint(run.path, parts)).toThrow(/got the parts expert, expected those it was made with: none/)
+  })
+})
+
+describe("a model that is not lib's", () => {
+  test('is refused with the reason before it is trained, or saved as weights alone', async () => {
+    expect(() => start('stranger', { model: stranger() })).toThrow(/the checkpoint has no tensor token_embedding_table/)
+    const { nHead: _nHead, ...incomplete } = config
+    expect(() => start('stranger', { model: stranger(), config: incomplete })).toThrow(/its config is not complete: nHead: got undefined/)
+    expect(readdirSync(folder)).not.toContain('stranger')
+
+    const streams = createStreams(config.seed)
+    const model = stranger(streams)
+    expect(() => start('seed', { model, streams: createStreams(3), weightsOnly: true })).toThrow(/streams: got those of another seed/)
+    const run = start('stranger', { model, streams, weightsOnly: true })
+    expect(await run.train()).toBe(true)
+    await run.close()
+    expect(() => loadCheckpoint(run.path)).toThrow(/holds weights alone.*no tensor token_embedding_table/)
+    expect([...stateDictOf(model).keys()]).toEqual(['table'])
+    const loaded = stranger()
+    loadWeights(run.path, loaded)
+    expect(weights(loaded)).toEqual(weights(model))
+
+    const resumed = resumeRun(run.path, { dataset, model: stranger(), steps: 15 })
+    await resumed.train()
+    await resumed.close()
+    await run.train({ steps: 15 })
+    expect(weights(resumed.trainer.model)).toEqual(weights(model))
+  })
+  test("one with lib's names that computes something else is told apart by its loss", () => {
+    const streams = createStreams(config.seed)
+    const model = new SparseMoELanguageModel({ ...config, attentionScale: 'nEmbed', vocabSize }, streams.init)
+    const own = { loss: model.loss.bind(model), namedParameters: () => model.namedParameters(), saveState: model.saveState.bind(model) }
+    expect(() => start('other', { model: own, streams })).toThrow(/another loss with these weights, \d\.\d+ instead of \d\.\d+/)
+    const right = start('right', { model: own, streams, config: { ...config, attentionScale: 'nEmbed' } })
+    right.save()
+    expect(loadCheckpoint(right.path).config.attentionScale).toBe('nEmbed')
+  })
+})
+
+test('any number of trainings leave no listener behind', async () => {
+  const before = process.listenerCount('SIGINT')
+  const run = start('listeners')
+  for (let steps = 1; steps <= 12; steps++) await run.train({ steps })
+  await run.close()
+  expect(process.listenerCount('SIGINT')).toBe(before)
+})
+
+test('what the commands make is a Run too', () => expect(start('class')).toBeInstanceOf(Run))
