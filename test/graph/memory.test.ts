@@ -8,7 +8,7 @@ test.each([
   ['compiled', 10_000],
   ['eager', Number(process.env.EAGER_STEPS ?? 2000)],
 ] as const)(
-  '%s, %i steps: resident memory in the second half within 2 %% of the first half's, tensors flat',
+  '%s, %i steps: resident memory in the second half within 2 %% of that in the first, tensors flat',
   { timeout: 1_200_000 },
   async (mode, steps) => {
     const program = [join(import.meta.dirname, 'many-steps.mjs'), mode, String(steps)]
