@@ -146,7 +146,7 @@ function program(): Command {
       const member = memberOf(options)
       await setUpQuietly(options.text === undefined)
       if (options.workers !== undefined) {
-        process.exitCode = await (await import('./workers')).trainWithWorkers(config, options, process.argv)
+        process.exitCode = await (await import('./workers')).trainWithWorkers(config, options, process.argv.slice(3))
         return
       }
       if (options.gpu) (await import('./gpu')).requireGpu()
