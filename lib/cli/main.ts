@@ -4,11 +4,11 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
  * The commands. Options are checked before anything is loaded or written; a person's mistake is one line on stderr and exit status 2.
  */
 import { isOneOf, keysOf } from '../checked'
+import { type ClusterOptions, lostStatus, memberOf, parallelisms } from '../cluster/options'
 import { type Config, configFields, preset, presets, validateConfig } from '../config'
 import { ClusterError, ConfigError, MakemoeError, SetupError, TrainingError } from '../errors'
 import { comparisons } from '../lab/variants'
 import { trackers } from '../track/trackers'
-import { type ClusterOptions, lostStatus, memberOf, parallelisms } from '../cluster/options'
 import type { BenchOptions } from './bench/bench'
 import { setup } from './setup/setup'
 
@@ -138,22 +138,26 @@ function program(): Command {
     .option('--worker <number>', 'which of --cluster this process is, from 0', number)
     .option('--wait <seconds>', 'with --cluster: how long the other workers are waited for (default: 8)', natural)
     .option('--trust-network', 'let whoever reaches the ports of the workers run anything: TensorFlow asks for no password')
-    .action(async (options: Record<string, unknown> & { preset: string; resume?: string; out?: string } & ClusterOptions, self: Command) => {
-      const given = configOptions(options)
-      const config = validateConfig({ ...preset(options.preset), ...given })
-      if (options.resume !== undefined && (options.out !== undefined || self.getOptionValueSource('preset') === 'cli'))
-        throw new ConfigError('resume: got --out or --preset beside it, expected neither: a run is resumed in its folder, with its config')
-      const member = memberOf(options)
-      await setUpQuietly(options.text === undefined)
-      if (options.workers !== undefined) {
-        process.exitCode = await (await import('./workers')).trainWithWorkers(config, options, process.argv.slice(3))
-        return
-      }
-      if (options.gpu) (await import('./gpu')).requireGpu()
-      const { resume, train } = await import('./train')
-      const all = { ...options, member }
-      process.exitCode = options.resume === undefined ? await train(config, all) : await resume(given, { ...all, resume: options.resume })
-    })
+    .action(
+      async (options: Record<string, unknown> & { preset: string; resume?: string; out?: string } & ClusterOptions, self: Command) => {
+        const given = configOptions(options)
+        const config = validateConfig({ ...preset(options.preset), ...given })
+        if (options.resume !== undefined && (options.out !== undefined || self.getOptionValueSource('preset') === 'cli'))
+          throw new ConfigError(
+            'resume: got --out or --preset beside it, expected neither: a run is resumed in its folder, with its config',
+          )
+        const member = memberOf(options)
+        await setUpQuietly(options.text === undefined)
+        if (options.workers !== undefined) {
+          process.exitCode = await (await import('./workers')).trainWithWorkers(config, options, process.argv.slice(3))
+          return
+        }
+        if (options.gpu) (await import('./gpu')).requireGpu()
+        const { resume, train } = await import('./train')
+        const all = { ...options, member }
+        process.exitCode = options.resume === undefined ? await train(config, all) : await resume(given, { ...all, resume: options.resume })
+      },
+    )
 
   command('generate', 'write text with a trained model')
     .requiredOption('--checkpoint <folder>', 'a run folder')

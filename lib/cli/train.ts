@@ -6,8 +6,8 @@ import { basename, join, relative } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
 import { keysOf } from '../checked'
 import { compareFacts, join as joinCluster, lossOf } from '../cluster/membership'
-import type { Member, Parallelism } from '../cluster/options'
-import { checkShares, ClusterTeam, shareOfDataset, shareOfStreams } from '../cluster/team'
+import { checkShares, type Member, type Parallelism } from '../cluster/options'
+import { ClusterTeam, shareOfDataset, shareOfStreams } from '../cluster/team'
 import { codeVersion, startWatchdog } from '../cluster/watch'
 import type { Config } from '../config'
 import { CheckpointError, ConfigError } from '../errors'
@@ -29,8 +29,8 @@ import { buildModel, sha256Of } from '../train/checkpoint'
 import type { Progress } from '../train/pace'
 import { recordOf } from '../train/parts'
 import { Run } from '../train/run'
-import { Trainer, type TrainingState } from '../train/trainer'
 import { loadResumable, type ResumableCheckpoint, RunFolder } from '../train/run-folder'
+import { Trainer, type TrainingState } from '../train/trainer'
 import { compiler } from './compiler'
 import { lookingAhead } from './evaluate'
 import { nowAndThen } from './now-and-then'
@@ -160,7 +160,13 @@ export async function resume(given: Partial<Config>, options: TrainOptions & { r
   const prepared = prepare(config, options, loaded, saved)
   const { dataset } = prepared
   const streams = createStreams(config.seed)
-  const cluster = teamOf(options, { config, model: saved.model, dataset, streams, facts: factsOf(config, saved.textSha256, prepared, `step ${step}`) })
+  const cluster = teamOf(options, {
+    config,
+    model: saved.model,
+    dataset,
+    streams,
+    facts: factsOf(config, saved.textSha256, prepared, `step ${step}`),
+  })
   if (isSilent(options)) return assist(config, options, { ...cluster, model: saved.model }, prepared, saved.state)
   console.log(`resumes after step ${step}`)
   const contents = { ...saved, config }

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { launch, requireNamespace } from '../cluster/launcher'
-import { type ClusterOptions, lostStatus } from '../cluster/options'
+import { type ClusterOptions, checkShares, lostStatus } from '../cluster/options'
 import type { Config } from '../config'
 import { ClusterError } from '../errors'
 import { requireNewFolder } from '../files'
@@ -58,6 +58,7 @@ function hasCheckpoint(folder: string): boolean {
  */
 export async function trainWithWorkers(config: Config, options: WorkersOptions, args: readonly string[]): Promise<number> {
   const { workers = 2, restarts = 3, resume, trustNetwork = false, tracker = options.mlflow ? 'mlflow' : defaultTracker() } = options
+  if (resume === undefined) checkShares(config, workers, options.parallel ?? 'experts')
   const isolated = requireNamespace(trustNetwork)
   const name = `${options.preset}-${config.seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`
   const path = resume ?? options.out ?? join(projectRoot(), 'data', 'runs', name)

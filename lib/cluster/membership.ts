@@ -38,7 +38,11 @@ function reasonOf(error: unknown, hosts: readonly string[], index: number): stri
   const named = workers.length > 0 ? workers.map((task) => `worker ${task} (${hosts[task] ?? 'of no such host'})`) : others
   if (/Could not start gRPC server/.test(text)) return `it cannot listen on ${hosts[index]}; is the port taken?`
   if (/incarnation|size|mismatch|job.*not|unexpected|Invalid task/i.test(text) && /INTERNAL|INVALID/i.test(text)) return text
-  const what = /heartbeat|unhealthy|preempt/i.test(text) ? 'no longer answers' : /timed? ?out|deadline/i.test(text) ? 'did not come' : 'was lost'
+  const what = /heartbeat|unhealthy|preempt/i.test(text)
+    ? 'no longer answers'
+    : /timed? ?out|deadline/i.test(text)
+      ? 'did not come'
+      : 'was lost'
   return `${named.join(' or ')} ${what} (TensorFlow: ${text.slice(0, 200)})`
 }
 

@@ -1,4 +1,5 @@
 /** The options of several processes, and what they mean; without TensorFlow. */
+import type { Config } from '../config'
 import { ConfigError } from '../errors'
 
 /** What is dealt out: experts and sequences, or sequences alone. */
@@ -16,6 +17,19 @@ export interface Member {
   readonly index: number
   /** How long it waits for the others, in seconds. */
   readonly wait: number
+}
+
+/**
+ * Checks that a config can be trained by so many processes.
+ * @throws ConfigError
+ */
+export function checkShares({ batchSize, numExperts, router }: Config, size: number, parallel: Parallelism): void {
+  const multiple = `expected a multiple of the ${size} workers`
+  if (batchSize % size !== 0) throw new ConfigError(`batchSize: got ${batchSize} sequences in total, ${multiple}`)
+  if (parallel === 'experts' && numExperts % size !== 0)
+    throw new ConfigError(`numExperts: got ${numExperts}, ${multiple} (--parallel data takes any number)`)
+  if (router === 'expert-choice')
+    throw new ConfigError(`router: got expert-choice with ${size} workers, expected one that decides for each token by itself`)
 }
 
 export interface ClusterOptions {
@@ -43,7 +57,8 @@ export function memberOf(options: ClusterOptions, env: Readonly<Record<string, s
   const { workers, cluster, worker, wait = 8, trustNetwork } = options
   if (workers !== undefined) {
     if (workers < 2 || workers > 8) throw new ConfigError(`workers: got ${workers}, expected 2 to 8`)
-    if (cluster !== undefined || worker !== undefined) throw new ConfigError('workers: got --cluster or --worker beside it, expected neither')
+    if (cluster !== undefined || worker !== undefined)
+      throw new ConfigError('workers: got --cluster or --worker beside it, expected neither')
     return undefined
   }
   const { hosts, index } = cluster === undefined ? fromEnvironment(env.TF_CONFIG) : { hosts: cluster.split(','), index: worker }

@@ -4,7 +4,6 @@
  * and Switch: an expert serves at most factor * K / E of the pairs of each process.
  */
 import { at, valueAt } from '../checked'
-import type { Config } from '../config'
 import { ClusterError, ConfigError } from '../errors'
 import { compile } from '../graph/compile'
 import type { SparseMoELanguageModel } from '../model/language-model'
@@ -27,19 +26,6 @@ const buckets = 4
 const compareEvery = 100
 
 const expertName = /\bexperts\.(\d+)\./
-
-/**
- * Checks that a config can be trained by so many processes.
- * @throws ConfigError
- */
-export function checkShares({ batchSize, numExperts, router }: Config, size: number, parallel: Parallelism): void {
-  const multiple = `expected a multiple of the ${size} workers`
-  if (batchSize % size !== 0) throw new ConfigError(`batchSize: got ${batchSize} sequences in total, ${multiple}`)
-  if (parallel === 'experts' && numExperts % size !== 0)
-    throw new ConfigError(`numExperts: got ${numExperts}, ${multiple} (--parallel data takes any number)`)
-  if (router === 'expert-choice')
-    throw new ConfigError(`router: got expert-choice with ${size} workers, expected one that decides for each token by itself`)
-}
 
 /** A dataset whose batches are this process's share of the whole ones: consecutive sequences. */
 export function shareOfDataset(dataset: Dataset, { hosts, index }: Member): Dataset {

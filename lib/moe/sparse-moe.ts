@@ -170,7 +170,12 @@ function wholeBatch(
     ...(probabilities ? [probabilities()] : []),
     ...(noise ? [noise.noisy, noise.deviation()] : []),
   ]
-  const [chosen, gates, scores, ...rest] = tf.split(gather(tf.concat(local, 1)), local.map(lastSize), 1) as [Tensor, Tensor, Tensor, ...Tensor[]]
+  const [chosen, gates, scores, ...rest] = tf.split(gather(tf.concat(local, 1)), local.map(lastSize), 1) as [
+    Tensor,
+    Tensor,
+    Tensor,
+    ...Tensor[],
+  ]
   const wholeIndices = tf.cast(tf.stopGradient(chosen), 'int32')
   const share = probabilities && rest.shift()
   const [noisy, deviation] = rest
@@ -197,7 +202,12 @@ function wholeBatch(
 }
 
 /** What is costly is computed when it is first read. */
-function routingRecord(routing: Routing, plan: Pick<DispatchPlan, 'demand' | 'load' | 'drops'>, tokens: readonly number[], layer: number): RoutingRecord {
+function routingRecord(
+  routing: Routing,
+  plan: Pick<DispatchPlan, 'demand' | 'load' | 'drops'>,
+  tokens: readonly number[],
+  layer: number,
+): RoutingRecord {
   const { indices, weights, logits } = routing
   const { demand } = plan
   const drops = plan.drops && !routing.partial // what experts did not choose is not dropped

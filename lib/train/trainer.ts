@@ -15,8 +15,8 @@ import type { Optimizer } from './optimizers/optimizer'
 import { Pace, type Progress } from './pace'
 import { learningRateAt } from './schedule'
 import { type Loss, makeTrainStep, type Trainable, type TrainStep } from './step'
-import type { Team } from './team'
 import { type StreamCounters, setStreamCounters, streamCounters } from './stream-counters'
+import type { Team } from './team'
 
 /** Everything that resuming to the bit needs, besides the model's weights. */
 export interface TrainingState {

@@ -17,7 +17,14 @@ const largestDifference = (a: readonly number[], b: readonly number[]): number =
   Math.max(...a.map((value, i) => Math.abs(value - (b[i] ?? Number.NaN))))
 
 test('one, two and four processes: the same losses, gradient, routing and weights, with dropout, noise and every balancing method', async () => {
-  const all = ['--steps', '51', '--balance', 'switch:0.01,importance:0.1,load:0.1,z:0.001,sequence:0.001,bias:0.001', '--learning-rate', '1e-4']
+  const all = [
+    '--steps',
+    '51',
+    '--balance',
+    'switch:0.01,importance:0.1,load:0.1,z:0.001,sequence:0.001,bias:0.001',
+    '--learning-rate',
+    '1e-4',
+  ]
   const one = await trained('one', ...all)
   for (const variant of [['2'], ['4'], ['2', '--parallel', 'data']]) {
     const run = await trained(`of-${variant.join('')}`, ...all, '--workers', ...variant)
