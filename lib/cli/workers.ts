@@ -1,7 +1,6 @@
 /** `makemoe train --workers N`: starts the workers of one machine, feeds MLflow from the run's folder, and resumes a run that lost one. */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { launch, requireNamespace } from '../cluster/launcher'
 import { type ClusterOptions, checkShares, lostStatus } from '../cluster/options'
 import type { Config } from '../config'
 import { ClusterError } from '../errors'
@@ -9,6 +8,7 @@ import { requireNewFolder } from '../files'
 import { type RunStatus, readRunRecord } from '../track/run-record'
 import { noTracker } from '../track/tracker'
 import { defaultTracker, type PrepareTracker, type TrackerName, trackers } from '../track/trackers'
+import { launch, requireNamespace } from './launcher'
 import { projectRoot } from './setup/paths'
 import { stopSignal } from './stopping'
 

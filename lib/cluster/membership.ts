@@ -1,6 +1,6 @@
 /**
  * Membership: a process joins the others through TensorFlow's own server and coordination service, and all compare what they are about to
- * train. The server listens on all interfaces and trusts everybody: see launcher.ts.
+ * train. The server listens on all interfaces and trusts everybody: see cli/launcher.ts.
  */
 import { messageOf } from '../checked'
 import { ClusterError, ConfigError } from '../errors'

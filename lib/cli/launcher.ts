@@ -4,8 +4,8 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createServer } from 'node:net'
+import { distrust, lostStatus } from '../cluster/options'
 import { ConfigError } from '../errors'
-import { distrust, lostStatus } from './options'
 
 /** How long the others may take to notice that one was lost, in milliseconds; then they are ended. */
 const graceMs = 3000
