@@ -81,7 +81,7 @@ export async function launch({ workers, isolated, command, signal }: LaunchOptio
     children.push(child)
   }
   const pass = (): void => {
-    for (const child of children) child.kill('SIGTERM')
+    for (const child of children) child.kill(signal.reason === 'SIGINT' ? 'SIGINT' : 'SIGTERM')
   }
   signal.addEventListener('abort', pass)
   const outcome = await supervise(children, said)
@@ -98,8 +98,7 @@ async function supervise(children: readonly ChildProcess[], said: readonly strin
   const ended = children.map(
     (child, worker) =>
       new Promise<void>((resolve) => {
-        child.on('error', () => resolve())
-        child.on('close', (code, how) => {
+        const end = (code: number | null, how: string | null): void => {
           const failed = how !== null || (code !== 0 && code !== 130 && code !== 143)
           // A worker that has lost the others is not the one that was lost, unless nobody else turns out to be.
           if (failed && (!first || (!first.lost && code !== lostStatus)))
@@ -107,7 +106,7 @@ async function supervise(children: readonly ChildProcess[], said: readonly strin
               worker,
               status: code ?? lostStatus,
               lost: code !== lostStatus,
-              how: how === null ? `ended with status ${code}` : forced ? 'no longer answered' : `was killed by ${how}`,
+              how: code !== null ? (how ?? `ended with status ${code}`) : forced ? 'no longer answered' : `was killed by ${how}`,
             }
           if (failed)
             timer ??= setTimeout(() => {
@@ -115,7 +114,8 @@ async function supervise(children: readonly ChildProcess[], said: readonly strin
               for (const each of children) each.kill('SIGKILL')
             }, graceMs)
           resolve()
-        })
+        }
+        child.on('error', ({ message }) => end(1, `could not start: ${message}`)).on('close', end)
       }),
   )
   await Promise.all(ended)

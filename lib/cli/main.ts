@@ -130,7 +130,7 @@ function program(): Command {
     .option('--eager', 'run op by op instead of as one graph')
     .option('--gpu', 'insist on a GPU')
     .option('--workers <number>', 'processes on this machine that train together, 2 to 8 (--batch-size stays the total)', natural)
-    .option('--restarts <number>', 'with --workers: how often a run is resumed after a worker was lost (default: 3)', natural)
+    .option('--restarts <number>', 'with --workers: how often a run is resumed after a worker was lost (default: 3)', number)
     .addOption(
       new Option('--parallel <what>', 'what several workers share out: experts and sequences, or sequences alone').choices(parallelisms),
     )

@@ -54,7 +54,8 @@ export const distrust =
  * @throws ConfigError
  */
 export function memberOf(options: ClusterOptions, env: Readonly<Record<string, string | undefined>> = process.env): Member | undefined {
-  const { workers, cluster, worker, wait = 8, trustNetwork } = options
+  const { workers, restarts = 0, cluster, worker, wait = 8, trustNetwork } = options
+  if (!Number.isInteger(restarts) || restarts < 0) throw new ConfigError(`restarts: got ${restarts}, expected 0 or more`)
   if (workers !== undefined) {
     if (workers < 2 || workers > 8) throw new ConfigError(`workers: got ${workers}, expected 2 to 8`)
     if (cluster !== undefined || worker !== undefined)

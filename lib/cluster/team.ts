@@ -4,7 +4,7 @@
  * and Switch: an expert serves at most factor * K / E of the pairs of each process.
  */
 import { at, valueAt } from '../checked'
-import { ClusterError, ConfigError } from '../errors'
+import { ConfigError, TrainingError } from '../errors'
 import { compile } from '../graph/compile'
 import type { SparseMoELanguageModel } from '../model/language-model'
 import { SparseMoE } from '../moe/sparse-moe'
@@ -208,7 +208,9 @@ export class ClusterTeam implements Team {
     const each = values.length / this.size
     for (let i = each; i < values.length; i++)
       if (values[i] !== values[i % each])
-        throw new ClusterError(`after step ${step} worker ${Math.floor(i / each)} has other weights than worker 0, which must be identical`)
+        throw new TrainingError(
+          `after step ${step} worker ${Math.floor(i / each)} has other weights than worker 0, which must be identical`,
+        )
   }
 }
 

@@ -31,7 +31,7 @@ export interface Team {
   own(optimizer: StateDict): StateDict
   /**
    * Compares the weights that all processes have.
-   * @throws ClusterError if they are not identical to the bit
+   * @throws TrainingError if they are not identical to the bit
    */
   compareWeights(step: number): void
 }

@@ -1,5 +1,5 @@
 /** What goes wrong among real processes: each fault ends all of them within ten seconds, with a sentence that names the worker and the reason. */
-import { readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { differenceOf, memberOf, newestCheckpoint, workerArguments } from 'makemoe/internals'
@@ -68,7 +68,7 @@ test('Ctrl-C: all workers stop after the same step, and the run can be resumed b
   await until(() => linesOf(run) > 3, 'some steps')
   running.child.kill('SIGINT')
   const { status, output } = await running.ended
-  expect(status, output).toBe(143) // the launcher passes on SIGTERM
+  expect(status, output).toBe(130)
   const steps = linesOf(run)
   const resumed = await start(['--resume', run, '--steps', String(steps + 3), '--workers', '4', '--text', text, '--sample', '5']).ended
   expect(resumed.status, resumed.output).toBe(0)
@@ -111,6 +111,40 @@ test('a full disk in worker 0 ends all, without a restart', async () => {
   expect(stderr).toMatch(/cannot write .*full/)
   expect(stderr).toMatch(/worker 0 ended with status 2.*all 2 workers have ended/)
   expect(stderr).not.toMatch(/restart/)
+})
+
+test('weights that differ between workers stop the run; a dead-lock is ended by the watchdog', async () => {
+  const parts = join(folder, 'odd-parts.ts')
+  const source = (odd: string): string => `
+    import { AdamW, type MakeOptimizer, tf } from 'makemoe'
+    const isOdd = process.argv[process.argv.indexOf('--worker') + 1] === '1'
+    let calls = 0
+    export const optimizer: MakeOptimizer = (parameters, options) => {
+      const adamw = new AdamW(parameters, options)
+      const apply = adamw.apply.bind(adamw)
+      adamw.apply = (gradients) => {
+        apply(gradients)
+        const [[, weights]] = parameters
+        if (isOdd) ${odd}
+      }
+      return adamw
+    }`
+  writeFileSync(parts, source('weights.assign(tf.add(weights, 1e-6))'))
+  const differ = await train('--workers', '2', '--parts', parts, '--out', join(folder, 'differ'), ...long)
+  expect(differ.status, differ.output).toBe(1)
+  expect(differ.output).toMatch(
+    /after step 100 worker 1 has other weights than worker 0, which must be identical; the last good checkpoint/,
+  )
+  writeFileSync(parts, source('while (++calls > 5);'))
+  const stuck = start(
+    [...options, '--workers', '2', '--restarts', '0', '--eager', '--parts', parts, '--out', join(folder, 'stuck'), ...long],
+    {
+      MAKEMOE_WATCHDOG: '10',
+    },
+  )
+  const { status, output } = await stuck.ended
+  expect(status, output).toBe(3)
+  expect(output).toMatch(/no step was made for 10 s: the workers wait for each other/)
 })
 
 test('what cannot work is refused before anything starts', async () => {
