@@ -1,5 +1,18 @@
 /** Import layering: the folders of lib, from the top down. A folder may import what stands below it, never above, and never in a circle. */
-const floors = [['cli'], ['lab'], ['train'], ['plot', 'track'], ['graph'], ['model'], ['moe'], ['nn'], ['text'], ['tensor'], ['tensorflow']]
+const floors = [
+  ['cli'],
+  ['cluster'],
+  ['lab'],
+  ['train'],
+  ['plot', 'track'],
+  ['graph'],
+  ['model'],
+  ['moe'],
+  ['nn'],
+  ['text'],
+  ['tensor'],
+  ['tensorflow'],
+]
 
 // The commands hand the whole library to a person's file (cli/parts.ts); everybody else imports what stands below.
 const upwards = floors.slice(1).map((rooms, floor) => {

@@ -47,6 +47,11 @@ export class RunError extends MakemoeError {
   override name = 'RunError'
 }
 
+/** Processes that train together and have lost each other, or never met: says which worker, and why. */
+export class ClusterError extends MakemoeError {
+  override name = 'ClusterError'
+}
+
 /** A setup step that failed, and what to do about it. */
 export class SetupError extends MakemoeError {
   override name = 'SetupError'

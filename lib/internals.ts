@@ -1,4 +1,7 @@
 /** The rest of lib, by name, for its tests: may change without notice. */
+export { workerArguments } from './cli/workers'
+export { differenceOf } from './cluster/membership'
+export { memberOf } from './cluster/options'
 export { type ConfigField, configFields, type PresetName, upgradeConfig } from './config'
 export { lockFile, writeFileAtomic, writeFolderAtomic } from './files'
 export type { CompileOptions } from './graph/compile'

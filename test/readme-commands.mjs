@@ -102,6 +102,7 @@ const commands = [
       await execute(`${line} ${tiny} --steps 20 --out ${join(scratch, 'parts')}`)
     },
   ],
+  [/train -- --workers/, ran(`${tiny} --steps 20 --out ${join(scratch, 'workers')}`)],
   [/train -- --resume/, ran('--steps 25 --sample 50')],
   [/train -- --steps 300 --text/, ran(`${tiny} --steps 20 --out ${join(scratch, 'other')}`)],
   [/generate --/, async (line) => assert.match(await execute(line), /ROMEO:.{500}/s)],

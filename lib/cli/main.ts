@@ -4,8 +4,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
  * The commands. Options are checked before anything is loaded or written; a person's mistake is one line on stderr and exit status 2.
  */
 import { isOneOf, keysOf } from '../checked'
+import { type ClusterOptions, lostStatus, memberOf, parallelisms } from '../cluster/options'
 import { type Config, configFields, preset, presets, validateConfig } from '../config'
-import { ConfigError, MakemoeError, SetupError, TrainingError } from '../errors'
+import { ClusterError, ConfigError, MakemoeError, SetupError, TrainingError } from '../errors'
 import { comparisons } from '../lab/variants'
 import { trackers } from '../track/trackers'
 import type { BenchOptions } from './bench/bench'
@@ -128,17 +129,35 @@ function program(): Command {
     .option('--sample <number>', 'characters to write at the end (default: 500)', natural)
     .option('--eager', 'run op by op instead of as one graph')
     .option('--gpu', 'insist on a GPU')
-    .action(async (options: Record<string, unknown> & { preset: string; resume?: string; out?: string }, self: Command) => {
-      const given = configOptions(options)
-      const config = validateConfig({ ...preset(options.preset), ...given })
-      if (options.resume !== undefined && (options.out !== undefined || self.getOptionValueSource('preset') === 'cli'))
-        throw new ConfigError('resume: got --out or --preset beside it, expected neither: a run is resumed in its folder, with its config')
-      await setUpQuietly(options.text === undefined)
-      if (options.gpu) (await import('./gpu')).requireGpu()
-      const { resume, train } = await import('./train')
-      process.exitCode =
-        options.resume === undefined ? await train(config, options) : await resume(given, { ...options, resume: options.resume })
-    })
+    .option('--workers <number>', 'processes on this machine that train together, 2 to 8 (--batch-size stays the total)', natural)
+    .option('--restarts <number>', 'with --workers: how often a run is resumed after a worker was lost (default: 3)', number)
+    .addOption(
+      new Option('--parallel <what>', 'what several workers share out: experts and sequences, or sequences alone').choices(parallelisms),
+    )
+    .option('--cluster <hosts>', 'host:port of each worker on several machines, separated by commas (default: from TF_CONFIG)')
+    .option('--worker <number>', 'which of --cluster this process is, from 0', number)
+    .option('--wait <seconds>', 'with --cluster: how long the other workers are waited for (default: 8)', natural)
+    .option('--trust-network', 'let whoever reaches the ports of the workers run anything: TensorFlow asks for no password')
+    .action(
+      async (options: Record<string, unknown> & { preset: string; resume?: string; out?: string } & ClusterOptions, self: Command) => {
+        const given = configOptions(options)
+        const config = validateConfig({ ...preset(options.preset), ...given })
+        if (options.resume !== undefined && (options.out !== undefined || self.getOptionValueSource('preset') === 'cli'))
+          throw new ConfigError(
+            'resume: got --out or --preset beside it, expected neither: a run is resumed in its folder, with its config',
+          )
+        const member = memberOf(options)
+        await setUpQuietly(options.text === undefined)
+        if (options.workers !== undefined) {
+          process.exitCode = await (await import('./workers')).trainWithWorkers(config, options, process.argv.slice(3))
+          return
+        }
+        if (options.gpu) (await import('./gpu')).requireGpu()
+        const { resume, train } = await import('./train')
+        const all = { ...options, member }
+        process.exitCode = options.resume === undefined ? await train(config, all) : await resume(given, { ...all, resume: options.resume })
+      },
+    )
 
   command('generate', 'write text with a trained model')
     .requiredOption('--checkpoint <folder>', 'a run folder')
@@ -264,7 +283,7 @@ export async function main(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has printed its line
     if (error instanceof MakemoeError) {
       console.error(`makemoe: ${error.message}${error instanceof SetupError ? `\n  remedy: ${error.remedy}` : ''}`)
-      return error instanceof TrainingError ? 1 : 2
+      return error instanceof ClusterError ? lostStatus : error instanceof TrainingError ? 1 : 2
     }
     console.error(error instanceof Error ? error.stack : String(error))
     return 1

@@ -5,6 +5,10 @@ import { readFileSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
 import { keysOf } from '../checked'
+import { compareFacts, join as joinCluster, lossOf } from '../cluster/membership'
+import { checkShares, type Member, type Parallelism } from '../cluster/options'
+import { ClusterTeam, shareOfDataset, shareOfStreams } from '../cluster/team'
+import { codeVersion, startWatchdog } from '../cluster/watch'
 import type { Config } from '../config'
 import { CheckpointError, ConfigError } from '../errors'
 import { writeFileAtomic } from '../files'
@@ -15,7 +19,7 @@ import { figurePage } from '../plot/html'
 import { deadExperts, loadFigure } from '../plot/routing-load'
 import { describeProgress } from '../plot/training-view'
 import { backend } from '../tensor/op'
-import { createStreams } from '../tensor/streams'
+import { createStreams, type Streams } from '../tensor/streams'
 import { CharTokenizer } from '../text/char-tokenizer'
 import type { Corpus } from '../text/corpus'
 import { Dataset } from '../text/dataset'
@@ -26,6 +30,7 @@ import type { Progress } from '../train/pace'
 import { recordOf } from '../train/parts'
 import { Run } from '../train/run'
 import { loadResumable, type ResumableCheckpoint, RunFolder } from '../train/run-folder'
+import { Trainer, type TrainingState } from '../train/trainer'
 import { compiler } from './compiler'
 import { lookingAhead } from './evaluate'
 import { nowAndThen } from './now-and-then'
@@ -50,6 +55,9 @@ export interface TrainOptions {
   readonly parts?: string
   readonly tracker?: TrackerName
   readonly mlflow?: boolean
+  /** This process as one of several that train together. */
+  readonly member?: Member | undefined
+  readonly parallel?: Parallelism
 }
 
 /** A progress bar on a terminal; elsewhere a line now and then. */
@@ -119,6 +127,7 @@ interface Prepared extends LoadedParts {
  * @throws ConfigError, TextError before anything is written
  */
 export async function train(config: Config, options: TrainOptions): Promise<number> {
+  enter(options, config)
   const prepared = prepare(config, options, await loadParts(options.parts))
   const { corpus, tokenizer, dataset, parts, partsFile } = prepared
   const streams = createStreams(config.seed)
@@ -127,9 +136,12 @@ export async function train(config: Config, options: TrainOptions): Promise<numb
   const path = options.out ?? join(projectRoot(), 'data', 'runs', name)
   const text = { sha256: sha256Of(corpus.text), path: recordedPath(options.text) }
   const contents = { model, tokenizer, config, text, parts: recordOf(parts, partsFile) }
-  console.log(`text: ${corpus.source}, ${corpus.text.length} characters, ${tokenizer.vocabSize} different`)
-  console.log(`parameters: ${model.parameterCount() / 1e6} M (${model.activeParameterCount() / 1e6} M active per token)`)
-  return run((common) => new Run(RunFolder.create(path), contents, config, { ...common, dataset, streams }), config, options, prepared)
+  const say = isSilent(options) ? (): void => {} : console.log
+  say(`text: ${corpus.source}, ${corpus.text.length} characters, ${tokenizer.vocabSize} different`)
+  say(`parameters: ${model.parameterCount() / 1e6} M (${model.activeParameterCount() / 1e6} M active per token)`)
+  const cluster = teamOf(options, { config, model, dataset, streams, facts: factsOf(config, text.sha256, prepared, 'start') })
+  if (isSilent(options)) return assist(config, options, { ...cluster, model }, prepared)
+  return run((common) => new Run(RunFolder.create(path), contents, config, { ...common, ...cluster }), config, options, prepared)
 }
 
 /**
@@ -137,6 +149,7 @@ export async function train(config: Config, options: TrainOptions): Promise<numb
  * @throws CheckpointError, ConfigError before anything is written
  */
 export async function resume(given: Partial<Config>, options: TrainOptions & { readonly resume: string }): Promise<number> {
+  enter(options)
   const loaded = await loadParts(options.parts)
   const saved = loadResumable(options.resume, loaded.parts, loaded.partsFile)
   const config = resumedConfig(saved.config, given)
@@ -147,14 +160,93 @@ export async function resume(given: Partial<Config>, options: TrainOptions & { r
   const prepared = prepare(config, options, loaded, saved)
   const { dataset } = prepared
   const streams = createStreams(config.seed)
+  const cluster = teamOf(options, {
+    config,
+    model: saved.model,
+    dataset,
+    streams,
+    facts: factsOf(config, saved.textSha256, prepared, `step ${step}`),
+  })
+  if (isSilent(options)) return assist(config, options, { ...cluster, model: saved.model }, prepared, saved.state)
   console.log(`resumes after step ${step}`)
   const contents = { ...saved, config }
   return run(
-    (common) => new Run(RunFolder.open(options.resume), contents, config, { ...common, dataset, streams }, saved.state),
+    (common) => new Run(RunFolder.open(options.resume), contents, config, { ...common, ...cluster }, saved.state),
     config,
     options,
     prepared,
   )
+}
+
+/** Whether this process is one of several, and another one tells. */
+const isSilent = ({ member }: TrainOptions): boolean => member !== undefined && member.index > 0
+
+/** Joins the other processes, if there are any; before any variable is made. */
+function enter({ member, parallel = 'experts' }: TrainOptions, config?: Config): void {
+  if (!member) return
+  if (config) checkShares(config, member.hosts.length, parallel)
+  joinCluster(member)
+}
+
+/** What must be the same in all processes. */
+function factsOf(config: Config, text: string, { partsFile }: Prepared, begin: string): Record<string, string> {
+  const fields = Object.entries(config).map(([name, value]) => [name, String(value)])
+  return { version: codeVersion(), text, parts: partsFile?.sha256 ?? 'none', begin, ...Object.fromEntries(fields) }
+}
+
+/** What a process works on: the whole, or its share of it once all processes have compared what they are about to train. */
+function teamOf(
+  { member, parallel = 'experts' }: TrainOptions,
+  whole: { config: Config; model: SparseMoELanguageModel; dataset: Dataset; streams: Streams; facts: Readonly<Record<string, string>> },
+): { readonly dataset: Dataset; readonly streams: Streams; readonly team?: ClusterTeam } {
+  const { config, model, dataset, streams, facts } = whole
+  if (!member) return { dataset, streams }
+  const { length: size } = member.hosts
+  checkShares(config, size, parallel)
+  compareFacts(member, { parallel, ...facts })
+  const rows = config.batchSize / size
+  if (member.index === 0)
+    console.log(`${size} workers, --parallel ${parallel}: ${config.batchSize} sequences a step in total, ${rows} in each worker`)
+  return {
+    team: new ClusterTeam(model, member, parallel),
+    dataset: shareOfDataset(dataset, member),
+    streams: shareOfStreams(streams, member, rows * config.blockSize),
+  }
+}
+
+/** Trains as one of several processes, another of which has the run's folder and tells. */
+async function assist(
+  config: Config,
+  options: TrainOptions,
+  { team, dataset, streams, model }: ReturnType<typeof teamOf> & { readonly model: SparseMoELanguageModel },
+  { parts }: Prepared,
+  state?: TrainingState,
+): Promise<number> {
+  const { eager, checkpointEvery = 500, member } = options
+  const parameters = model.namedParameters()
+  const optimizer = parts.optimizer?.(team?.trained(parameters) ?? parameters, config)
+  const compile = compiler(eager, () => {})
+  const trainer = new Trainer(model, dataset, config, streams, { team, compile, reportInterval, ...(optimizer ? { optimizer } : {}) })
+  if (state) trainer.restore(state)
+  const signal = stopSignal()
+  const watchdog = startWatchdog()
+  trainer.listen({
+    signal,
+    reportInterval,
+    onProgress: watchdog.pulse,
+    onStep: (step) => {
+      if (step % checkpointEvery === 0 && step < config.steps) trainer.state()
+    },
+  })
+  try {
+    const finished = await trainer.run()
+    trainer.state()
+    return finished ? 0 : 130
+  } catch (error) {
+    throw member ? lossOf(error, member) : error
+  } finally {
+    watchdog.stop()
+  }
 }
 
 /** Reads the text and checks it, for a run that is resumed against what it learned from. */
@@ -171,7 +263,10 @@ function prepare(config: Config, options: TrainOptions, loaded: LoadedParts, sav
   return { ...loaded, corpus, tokenizer, dataset, tags }
 }
 
-type CommonOptions = Omit<ConstructorParameters<typeof Run>[3], 'dataset' | 'streams'>
+/** Steps between reports: a row for each expert of each layer; a local MLflow server takes 0.2 ms of a core for a row. */
+const reportInterval = 50
+
+type CommonOptions = Omit<ConstructorParameters<typeof Run>[3], 'dataset' | 'streams' | 'team'>
 
 /** Trains until the end or a signal; whatever ends it, the run's folder tells. */
 async function run(open: (common: CommonOptions) => Run, config: Config, options: TrainOptions, prepared: Prepared): Promise<number> {
@@ -186,11 +281,12 @@ async function run(open: (common: CommonOptions) => Run, config: Config, options
     tracker,
     compile,
     warn: progress.line,
-    reportInterval: 50, // a row for each expert of each layer; a local MLflow server takes 0.2 ms of a core for a row
+    reportInterval,
     ...(keep === undefined ? {} : { keep }),
   })
   const signal = stopSignal()
   let status: RunStatus = 'FAILED'
+  const watchdog = options.member && startWatchdog()
   try {
     const finished = await opened.train({
       signal,
@@ -200,8 +296,12 @@ async function run(open: (common: CommonOptions) => Run, config: Config, options
         progress.line(`step ${step}: train loss ${train_loss?.toFixed(4)}, val loss ${val_loss.toFixed(4)}`)
         writeCurves(opened.path, true)
       },
-      onProgress: progress.update,
+      onProgress: (now) => {
+        watchdog?.pulse()
+        progress.update(now)
+      },
     })
+    watchdog?.stop()
     progress.stop()
     const model = opened.trainer.model as SparseMoELanguageModel
     if (model.looksAhead()) console.log(lookingAhead)
@@ -214,7 +314,10 @@ async function run(open: (common: CommonOptions) => Run, config: Config, options
         `stopped by ${signal.reason} after step ${opened.trainer.step}; npm run train -- --resume ${shown}${options.parts ? ` --parts ${options.parts}` : ''} resumes it`,
       )
     return finished ? 0 : stoppedStatus(signal)
+  } catch (error) {
+    throw options.member ? lossOf(error, options.member) : error
   } finally {
+    watchdog?.stop()
     progress.stop()
     await opened.close(status) // the signals stay caught: the process ends now, and nothing that is written is to be cut off
   }

@@ -70,6 +70,9 @@ const sizedBy: Readonly<Record<string, readonly number[]>> = {
   BroadcastTo: [1],
 }
 
+/** They are stateful because processes meet in them; each run of a graph meets anew. */
+const collectives: readonly string[] = ['CollectiveReduceV2', 'CollectiveAllToAllV2']
+
 type Outcome = Omit<TraceNode, 'step' | 'site'> & { readonly handles: TfOutput[] }
 
 /** Writes steps into a function. */
@@ -130,7 +133,7 @@ export class Recorder {
   }
 
   private op({ op, attributes, inputs, outputs }: OpStep): Outcome {
-    if (opDefinition(op)?.stateful) {
+    if (opDefinition(op)?.stateful && !collectives.includes(op)) {
       const reason = /Random|Multinomial/.test(op)
         ? 'draws from a hidden generator: use a RandomStream (ctx.streams)'
         : 'has effects outside the graph'

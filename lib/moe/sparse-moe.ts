@@ -4,7 +4,7 @@
  */
 import { at } from '../checked'
 import { ConfigError } from '../errors'
-import type { Context, RoutingRecord } from '../nn/context'
+import type { BatchShare, Context, RoutingRecord } from '../nn/context'
 import { dropout } from '../nn/dropout'
 import { Module } from '../nn/module'
 import { concatRows, splitRows } from '../tensor/rows'
@@ -75,15 +75,27 @@ export class SparseMoE extends Module {
     const capacity = this.capacity(routing, ctx)
     const plan = planDispatch(routing, this.experts.length, capacity, ctx)
 
-    const inputs = splitRows(dispatchRows(rows, plan), plan.load) // E of [load_e, C]
-    const outputs = this.experts.map((expert, e) => expert.forward(at(inputs, e)))
-    const served = this.dropout(collectRows(concatRows(outputs, plan.load), plan), ctx) // [K, N, C]
+    const outputs = this.serve(dispatchRows(rows, plan), plan, capacity, ctx) // [S, C]
+    const served = this.dropout(collectRows(outputs, plan), ctx) // [K, N, C]
     const renormalized = capacity && this.options.gatesAfterDrop === 'renormalized'
     const chosen = combine(served, renormalized ? renormalizedGates(routing.weights, plan) : routing.weights) // [N, C]
     const all = this.shared.reduce((sum, expert) => tf.add(sum, this.dropout(expert.forward(rows), ctx)), chosen)
 
     this.tell(routing, plan, x.shape.slice(0, -1), ctx)
     return tf.reshape(all, x.shape)
+  }
+
+  /** Each expert on its rows, which lie side by side: [S, C] -> [S, C]. */
+  private serve(rows: Tensor, plan: DispatchPlan, capacity: Capacity | undefined, { share }: Context): Tensor {
+    const apply = (e: number, input: Tensor): Tensor => at(this.experts, e).forward(input)
+    const [, N] = matrixShape(plan.slotOfPair, 'dispatch: slots')
+    // A token has no expert twice, so that an expert gets at most all tokens.
+    if (share?.serve) return share.serve(apply, rows, plan, Math.min(capacity?.limit ?? N, N))
+    const inputs = splitRows(rows, plan.load) // E of [load_e, C]
+    return concatRows(
+      inputs.map((input, e) => apply(e, input)),
+      plan.load,
+    )
   }
 
   private route(rows: Tensor, ctx: Context): Routing {
@@ -114,10 +126,14 @@ export class SparseMoE extends Module {
 
   /** Tells whoever listens, and balances; nothing is computed when nobody does. */
   private tell(routing: Routing, plan: DispatchPlan, tokens: readonly number[], ctx: Context): void {
-    const record = routingRecord(routing, plan, tokens, ctx.layer ?? 0)
-    ctx.observer?.(record)
+    const layer = ctx.layer ?? 0
+    const own = routingRecord(routing, plan, tokens, layer)
+    ctx.observer?.(own)
+    const { losses = [] } = this.options
+    if (!ctx.report && !(ctx.addLoss && (this.balancing || losses.length > 0))) return
+    const record = ctx.share ? routingRecord(...wholeBatch(ctx.share, routing, plan, tokens), layer) : own
     if (ctx.report) for (const [name, value] of Object.entries(routingMetrics(record))) ctx.report(`routing/${name}`, value)
-    for (const { name, weight, loss } of this.options.losses ?? []) ctx.addLoss?.(name, tf.mul(loss(record), weight))
+    for (const { name, weight, loss } of losses) ctx.addLoss?.(name, tf.mul(loss(record), weight))
     if (ctx.addLoss) this.balancing?.update(record)
   }
 
@@ -138,10 +154,62 @@ export class SparseMoE extends Module {
   }
 }
 
+/** The decisions of all processes for the whole batch, which balance and metrics are about. */
+function wholeBatch(
+  { gather }: BatchShare,
+  { indices, weights, logits, probabilities, partial, noise }: Routing,
+  { load, drops }: DispatchPlan,
+  tokens: readonly number[],
+): [Routing, Pick<DispatchPlan, 'demand' | 'load' | 'drops'>, readonly number[]] {
+  const [N] = matrixShape(logits, 'router: logits')
+  const E = lastSize(logits)
+  const local = [
+    tf.stopGradient(tf.cast(indices, 'float32')),
+    weights,
+    logits,
+    ...(probabilities ? [probabilities()] : []),
+    ...(noise ? [noise.noisy, noise.deviation()] : []),
+  ]
+  const [chosen, gates, scores, ...rest] = tf.split(gather(tf.concat(local, 1)), local.map(lastSize), 1) as [
+    Tensor,
+    Tensor,
+    Tensor,
+    ...Tensor[],
+  ]
+  const wholeIndices = tf.cast(tf.stopGradient(chosen), 'int32')
+  const share = probabilities && rest.shift()
+  const [noisy, deviation] = rest
+  const routing: Routing = {
+    indices: wholeIndices,
+    weights: gates,
+    logits: scores,
+    ...(share ? { probabilities: () => share } : {}),
+    ...(partial === undefined ? {} : { partial }),
+    ...(noisy && deviation ? { noise: { noisy, deviation: () => deviation } } : {}),
+  }
+  const demand = tf.sum(tf.oneHot(tf.reshape(wholeIndices, [-1]), E, 1, 0, 'int32'), 0)
+  let served: Tensor | undefined
+  const plan = {
+    demand,
+    drops,
+    get load() {
+      served ??= tf.cast(tf.sum(gather(tf.expandDims(tf.cast(load, 'float32'), 0)), 0), 'int32')
+      return served
+    },
+  }
+  const [first = 1, ...others] = tokens
+  return [routing, plan, [(first * (wholeIndices.shape[0] ?? N)) / N, ...others]]
+}
+
 /** What is costly is computed when it is first read. */
-function routingRecord(routing: Routing, plan: DispatchPlan, tokens: readonly number[], layer: number): RoutingRecord {
+function routingRecord(
+  routing: Routing,
+  plan: Pick<DispatchPlan, 'demand' | 'load' | 'drops'>,
+  tokens: readonly number[],
+  layer: number,
+): RoutingRecord {
   const { indices, weights, logits } = routing
-  const { demand, load } = plan
+  const { demand } = plan
   const drops = plan.drops && !routing.partial // what experts did not choose is not dropped
   return {
     layer,
@@ -151,7 +219,9 @@ function routingRecord(routing: Routing, plan: DispatchPlan, tokens: readonly nu
     logits,
     ...(routing.noise ? { noise: routing.noise } : {}),
     demand,
-    load,
+    get load() {
+      return plan.load
+    },
     drops,
     get probabilities() {
       return routing.probabilities?.() ?? tf.softmax(logits)
@@ -160,7 +230,7 @@ function routingRecord(routing: Routing, plan: DispatchPlan, tokens: readonly nu
       return allGates(indices, weights, demand.size)
     },
     get dropped() {
-      return tf.sub(tf.sum(demand), tf.sum(load))
+      return tf.sub(tf.sum(demand), tf.sum(plan.load))
     },
     get entropy() {
       return tf.mean(entropy(weights))

@@ -2,6 +2,7 @@
  * What a forward pass is told besides its input: whether it is training, where randomness comes from, and who listens. Whoever listens is
  * optional: a part writes `ctx.report?.('z', value)`, and the value is not even computed when nobody does.
  */
+import type { PairIndex } from '../tensor/pairs'
 import type { Streams } from '../tensor/streams'
 import type { Tensor } from '../tensor/tf'
 
@@ -56,6 +57,29 @@ export interface CacheAtPosition {
   extend(layer: number, k: Tensor, v: Tensor): readonly [keys: Tensor, values: Tensor]
 }
 
+/** Given where several processes compute one batch together, each its own sequences of it (cluster/). N tokens in each, n processes. */
+export interface BatchShare {
+  /**
+   * The rows of all processes in the order of the whole batch: float32 [N, F] -> [n N, F]. What is computed from them must be the same in
+   * all processes; its gradient is then right once gradients are averaged over the processes.
+   */
+  gather(rows: Tensor): Tensor
+  /**
+   * Sends rows to the experts and back, where the experts live in different processes; absent where every process has all of them.
+   * @param apply an expert of this process, by its index
+   * @param rows float32 [S, C] in slot order
+   * @param plan which slots belong to which expert: `load` int32 [E]
+   * @param most rows that one expert gets from one process at most
+   * @returns their outputs, float32 [S, C]
+   */
+  readonly serve?: (
+    apply: (expert: number, rows: Tensor) => Tensor,
+    rows: Tensor,
+    plan: Pick<PairIndex, 'pairOfSlot' | 'slotOfPair'> & { readonly load: Tensor },
+    most: number,
+  ) => Tensor
+}
+
 /** The second argument of every `forward`. */
 export interface Context {
   /** Dropout, routing noise and capacity are for training. */
@@ -67,6 +91,8 @@ export interface Context {
   readonly layer?: number
   /** Given when a text is fed position by position: what is passed then is [S, 1, C]. */
   readonly cache?: CacheAtPosition
+  /** Absent where one process computes the whole batch. */
+  readonly share?: BatchShare | undefined
   /**
    * Takes a named scalar or small vector from any part. In a layer the name gains it: `z` arrives as `layer_0/z`, `routing/load` as
    * `routing/layer_0/load`. Absent when nobody listens.

@@ -110,13 +110,18 @@ export function kernelsOf(op: string): KernelDefinition[] {
   }))
 }
 
-/** Decodes a TF_Buffer (data, length, deallocator), and frees it. The type describes the fields of `T`. */
+/** Decodes a TF_Buffer, and frees it. The type describes the fields of `T`. */
 function decode<T>(type: Type, buffer: Pointer): T {
+  return type.decode(takeBytes(buffer)) as unknown as T
+}
+
+/** The bytes of a TF_Buffer (data, length, deallocator), which is freed. */
+export function takeBytes(buffer: Pointer): Uint8Array {
   const header = new BigUint64Array(2)
   libc().memcpy$out(header, buffer, 16)
   const [data = 0n, length = 0n] = header
   const bytes = new Uint8Array(Number(length))
   if (bytes.length > 0) libc().memcpy$out(bytes, Number(data), bytes.length)
   tensorflow().call.TF_DeleteBuffer(buffer)
-  return type.decode(bytes) as unknown as T
+  return bytes
 }

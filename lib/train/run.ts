@@ -31,6 +31,7 @@ import { type Parts, type PartsFile, type PartsRecord, recordOf } from './parts'
 import { loadResumable, loadTrainingState, newestCheckpoint, RunFolder } from './run-folder'
 import type { Stateful } from './state-dict'
 import type { Trainable } from './step'
+import type { Team } from './team'
 import { type Compile, Trainer, type TrainerOptions, type TrainingState } from './trainer'
 
 /** A language model that can be trained and saved. */
@@ -49,6 +50,8 @@ interface CommonOptions extends Omit<OpenTrackerOptions, 'config'> {
   readonly textPath?: string | undefined
   /** Newest checkpoints that stay, besides the best. Default 2. */
   readonly keep?: number
+  /** The processes that train the model together, of which this one has the folder. */
+  readonly team?: Team | undefined
   /** Save a model that the commands cannot load: weights for another notebook. */
   readonly weightsOnly?: boolean
 }
@@ -154,10 +157,12 @@ export class Run {
     private readonly options: CommonOptions & { readonly streams: Streams },
     state?: TrainingState,
   ) {
-    const { dataset, streams, parts, partsFile, tags, reportInterval, compile: compileStep = compile } = options
+    const { dataset, streams, parts, partsFile, tags, reportInterval, team, compile: compileStep = compile } = options
     const { model } = contents
-    const { optimizer = parts?.optimizer?.(model.namedParameters(), config) } = options
+    const parameters = model.namedParameters()
+    const { optimizer = parts?.optimizer?.(team?.trained(parameters) ?? parameters, config) } = options
     this.trainer = new Trainer(model, dataset, config, streams, {
+      team,
       compile: compileStep,
       ...(optimizer ? { optimizer } : {}),
       ...(reportInterval === undefined ? {} : { reportInterval }),
@@ -224,7 +229,7 @@ export class Run {
     if (error instanceof TrainingError)
       throw new TrainingError(`${error.message}; the last good checkpoint is ${newestCheckpoint(this.path) ?? 'none yet'}`)
     try {
-      if (!(error instanceof RunError)) this.saveCheckpoint() // weights and state are sound unless the disk is what failed
+      if (!(error instanceof RunError || this.options.team)) this.saveCheckpoint() // weights and state are sound unless the disk is what failed; a team may be in the middle of a step
     } catch (second) {
       this.warn(`what was learned since the last checkpoint could not be saved: ${messageOf(second)}`)
     }

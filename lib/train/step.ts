@@ -9,6 +9,7 @@ import { op } from '../tensor/op'
 import type { Streams } from '../tensor/streams'
 import { type Scalar, type Tensor, tf, type Variable } from '../tensor/tf'
 import type { Optimizer } from './optimizers/optimizer'
+import type { Team } from './team'
 
 /** The loss of a batch; x and y int32 [B, T]. */
 export type Loss = (x: Tensor, y: Tensor) => Tensor
@@ -62,10 +63,13 @@ class Collected {
 /**
  * A step that trains a model.
  * @param reporting whether it also tells the gradient's norm and what the parts report; the training is the same to the bit
+ * @param team the processes that train the model together, if there are several; x and y are then this one's share of the batch
  */
-export function makeTrainStep(model: Trainable, optimizer: Optimizer, streams: Streams, reporting = false): TrainStep {
-  const parameters = model.namedParameters().map(([, variable]) => variable)
+export function makeTrainStep(model: Trainable, optimizer: Optimizer, streams: Streams, reporting = false, team?: Team): TrainStep {
+  const named = model.namedParameters()
+  const parameters = (team?.trained(named) ?? named).map(([, variable]) => variable)
   return function step(x, y) {
+    team?.begin(reporting ? 'reporting step' : 'step')
     return tf.tidy(() => {
       const losses = new Collected('', 0)
       const reports = new Collected('report ', 1)
@@ -74,21 +78,24 @@ export function makeTrainStep(model: Trainable, optimizer: Optimizer, streams: S
         streams,
         addLoss: (name, value) => losses.add(`loss/${name}`, value),
         ...(reporting ? { report: reports.add } : {}),
+        ...(team ? { share: team.share } : {}),
       }
-      const { loss: objective, gradients } = gradientsOf(() => {
+      const { loss: objective, gradients: own } = gradientsOf(() => {
         losses.add('loss', model.loss(x, y, ctx))
         return tf.addN(losses.all())
       }, parameters)
+      const gradients = team?.gradients(own) ?? own
       optimizer.apply(gradients)
       const result: Record<string, Tensor> = {}
       for (const [name, values] of losses.byName) result[name] = tf.addN(values)
       if (losses.byName.size > 1) result.objective = objective
       if (reporting) {
-        result.gradient_norm = norm(gradients)
+        result.gradient_norm = team?.norm(gradients) ?? norm(gradients)
         for (const [name, values] of reports.byName) result[name] = mean(values)
       }
+      const told = team?.means(result) ?? result
       tf.dispose([...losses.all(), ...reports.all()])
-      return result
+      return told
     })
   }
 }

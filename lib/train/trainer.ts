@@ -1,6 +1,7 @@
 /**
  * The training loop: evaluate now and then, take a batch, make a step, tell whoever listens. Everything else is passed in.
  */
+import { at } from '../checked'
 import type { TrainConfig } from '../config'
 import { TrainingError } from '../errors'
 import type { StateDict } from '../nn/module'
@@ -15,6 +16,7 @@ import { Pace, type Progress } from './pace'
 import { learningRateAt } from './schedule'
 import { type Loss, makeTrainStep, type Trainable, type TrainStep } from './step'
 import { type StreamCounters, setStreamCounters, streamCounters } from './stream-counters'
+import type { Team } from './team'
 
 /** Everything that resuming to the bit needs, besides the model's weights. */
 export interface TrainingState {
@@ -34,6 +36,8 @@ export interface TrainerOptions {
   readonly compile?: Compile
   /** Default: the one that the config names, or AdamW. */
   readonly optimizer?: Optimizer
+  /** The processes that train the model together; the dataset and the streams are then this one's share of them. */
+  readonly team?: Team | undefined
   readonly onMetric?: (metric: Metric) => void
   readonly onProgress?: (progress: Progress) => void
   /** Called after a step, before the evaluation that may follow. */
@@ -55,6 +59,9 @@ export class Trainer {
   private readonly reportingStep: TrainStep
   private readonly evalLoss: Loss
   private readonly evalGroup: number
+  private readonly team: Team | undefined
+  /** Whether the processes of a team have agreed to stop. */
+  private stopping = false
 
   constructor(
     readonly model: Trainable,
@@ -63,20 +70,24 @@ export class Trainer {
     readonly streams: Streams,
     private options: TrainerOptions = {},
   ) {
-    const { compile = (fn) => fn } = options
-    this.optimizer = options.optimizer ?? optimizers[config.optimizer ?? 'adamw'](model.namedParameters(), config)
-    this.trainStep = compile(makeTrainStep(model, this.optimizer, streams))
-    this.reportingStep = compile(makeTrainStep(model, this.optimizer, streams, true))
+    const { compile = (fn) => fn, team } = options
+    this.team = team
+    const parameters = model.namedParameters()
+    this.optimizer = options.optimizer ?? optimizers[config.optimizer ?? 'adamw'](team?.trained(parameters) ?? parameters, config)
+    this.trainStep = compile(makeTrainStep(model, this.optimizer, streams, false, team))
+    this.reportingStep = compile(makeTrainStep(model, this.optimizer, streams, true, team))
     const independent = model.rowsAreIndependent?.(false) ?? false
     this.evalGroup = evalGroupSize(independent, config.batchSize * dataset.blockSize)
-    const loss = inSubgraphs((x, y) => model.loss(x, y, { training: false, streams }), independent ? 1 : config.batchSize)
+    const rows = config.batchSize / (team?.size ?? 1)
+    const loss = inSubgraphs((x, y) => model.loss(x, y, { training: false, streams, share: team?.share }), independent ? 1 : rows)
     this.evalLoss = compile(function evaluation(x: Tensor, y: Tensor) {
-      return tf.tidy(() => loss(x, y))
+      team?.begin(`evaluation of ${x.shape}`)
+      return tf.tidy(() => (team ? at(Object.values(team.means({ loss: loss(x, y) })), 0) : loss(x, y)))
     })
   }
 
   /** Changes who is told, and the signal: a cell that trains on brings its own. */
-  listen(options: Omit<TrainerOptions, 'compile' | 'optimizer'>): void {
+  listen(options: Omit<TrainerOptions, 'compile' | 'optimizer' | 'team'>): void {
     this.options = { ...this.options, ...options }
   }
 
@@ -94,7 +105,7 @@ export class Trainer {
       // Signals and servers get their turn, before the first step too: what a cell does before it waits for the first time, an interrupt breaks.
       await new Promise((resolve) => setImmediate(resolve))
       const { onMetric, onProgress, onStep, signal, reportInterval = 10 } = this.options
-      if (signal?.aborted) return false
+      if (this.team ? this.stopping : signal?.aborted) return false
       const { step } = this
       if (step % evalInterval === 0 || step === steps - 1) {
         const losses = await pace.evaluation(() => this.evaluate())
@@ -122,11 +133,14 @@ export class Trainer {
     const rate = learningRateAt(this.step, { ...this.config, learningRate: this.optimizer.initialRate })
     if (this.config.schedule !== 'constant') tf.tidy(() => this.optimizer.learningRate.assign(tf.scalar(rate)))
     const { x, y } = this.dataset.randomBatch('train', this.config.batchSize, this.streams.data)
-    const numbers = readNumbers((reporting ? this.reportingStep : this.trainStep)(x, y))
+    this.team?.requestStop(this.options.signal?.aborted ?? false)
+    const { stop = 0, ...numbers } = readNumbers((reporting ? this.reportingStep : this.trainStep)(x, y))
+    this.stopping = stop > 0
     tf.dispose([x, y])
     const { loss = Number.NaN, objective = loss } = numbers
     if (!Number.isFinite(objective)) throw notFinite(this.step, numbers)
     this.step++
+    this.team?.compareWeights(this.step)
     return { ...numbers, loss, ...(reporting ? { learning_rate: rate } : {}) }
   }
 
@@ -143,18 +157,19 @@ export class Trainer {
       iterations,
       together,
       stream: streams.evaluation,
-      signal: options.signal,
+      signal: this.team ? undefined : options.signal, // processes that wait for each other must stop together
     })
     if (!result) setStreamCounters(streams, before)
     return result
   }
 
-  /** What resuming from here needs, besides the weights. */
+  /** What resuming from here needs, besides the weights; in a team it brings all weights into the model too. */
   state(): TrainingState {
     const optimizer: StateDict = new Map()
     for (const [name, variable] of this.optimizer.state())
       optimizer.set(name, { shape: variable.shape, values: Float32Array.from(variable.dataSync()) })
-    return { step: this.step, streams: streamCounters(this.streams), valLoss: this.valLoss, optimizer }
+    const whole = this.team?.gather(optimizer) ?? optimizer
+    return { step: this.step, streams: streamCounters(this.streams), valLoss: this.valLoss, optimizer: whole }
   }
 
   /**
@@ -163,7 +178,7 @@ export class Trainer {
    * @throws CheckpointError if it is of another model or optimizer
    */
   restore({ step, streams, valLoss, optimizer }: TrainingState): string[] {
-    this.optimizer.restore(optimizer)
+    this.optimizer.restore(this.team?.own(optimizer) ?? optimizer)
     this.step = step
     this.valLoss = valLoss
     return setStreamCounters(this.streams, streams)

@@ -1,0 +1,127 @@
+/**
+ * The launcher: starts the workers of one machine and watches over them. They run in a user and network namespace of their own, in which
+ * nothing outside reaches them: TensorFlow's server listens on all interfaces and lets whoever comes run anything.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { createServer } from 'node:net'
+import { distrust, lostStatus } from '../cluster/options'
+import { ConfigError } from '../errors'
+
+/** How long the others may take to notice that one was lost, in milliseconds; then they are ended. */
+const graceMs = 3000
+
+/** Runs a shell line as the root of a namespace whose only network is its own loopback. */
+const namespaced = (line: string): [string, string[]] => ['unshare', ['-rn', '/bin/sh', '-c', line]]
+const loopbackUp = 'ip link set lo up'
+
+/** @throws ConfigError if the system does not allow it and nobody trusts the network */
+export function requireNamespace(trusted: boolean): boolean {
+  const [program, args] = namespaced(loopbackUp)
+  const allowed = spawnSync(program, args, { stdio: 'ignore' }).status === 0
+  if (!allowed && !trusted) throw new ConfigError(`workers: this system does not allow a network of their own (unshare -rn): ${distrust}`)
+  return allowed
+}
+
+/** Free ports: each attempt has new ones, since a server never gives its port back. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer()
+      return new Promise<typeof server>((resolve, reject) => server.on('error', reject).listen(0, '127.0.0.1', () => resolve(server)))
+    }),
+  )
+  const ports = servers.map((server) => {
+    const address = server.address()
+    return typeof address === 'object' && address ? address.port : 0
+  })
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
+
+/** How an attempt ended. */
+export interface Outcome {
+  /** That of worker 0, or of the first that failed. */
+  readonly status: number
+  /** The first worker that was lost, and how; absent if none was. */
+  readonly lost?: string
+}
+
+export interface LaunchOptions {
+  readonly workers: number
+  /** Whether they get a network of their own. */
+  readonly isolated: boolean
+  /** The command line of a worker: program and arguments. */
+  readonly command: readonly string[]
+  /** Aborted by the signal that is passed on to the workers. */
+  readonly signal: AbortSignal
+}
+
+/** Runs all workers once. Worker 0 has the terminal; of the others, what they say last is shown if they fail. */
+export async function launch({ workers, isolated, command, signal }: LaunchOptions): Promise<Outcome> {
+  const hosts = (await freePorts(workers)).map((port) => `127.0.0.1:${port}`).join()
+  const { MLFLOW_TRACKING_URI: _uri, TF_CONFIG: _config, ...inherited } = process.env // the launcher feeds MLflow, from outside
+  const env = { ...inherited, TF_CPP_MIN_LOG_LEVEL: '3' } // what TensorFlow says of lost workers is said in one sentence
+  const children: ChildProcess[] = []
+  let holder: ChildProcess | undefined
+  let enter: string[] = []
+  if (isolated) {
+    // A process that keeps the namespace; the workers enter it.
+    const [program, args] = namespaced(`${loopbackUp} && echo up && exec cat`)
+    holder = spawn(program, args, { stdio: ['pipe', 'pipe', 'ignore'] })
+    await new Promise((resolve) => holder?.stdout?.once('data', resolve).once('close', resolve))
+    enter = ['nsenter', '--preserve-credentials', '-U', '-n', '-t', String(holder.pid), '--']
+  }
+  const said: string[] = []
+  for (let i = 0; i < workers; i++) {
+    const [program = '', ...args] = [...enter, ...command, '--cluster', hosts, '--worker', String(i), '--trust-network', '--wait', '60']
+    const child = spawn(program, args, { env, stdio: ['ignore', i === 0 ? 'inherit' : 'ignore', i === 0 ? 'inherit' : 'pipe'] })
+    child.stderr?.on('data', (chunk: Buffer) => {
+      said[i] = `${said[i] ?? ''}${chunk}`.slice(-4000)
+    })
+    children.push(child)
+  }
+  const pass = (): void => {
+    for (const child of children) child.kill(signal.reason === 'SIGINT' ? 'SIGINT' : 'SIGTERM')
+  }
+  signal.addEventListener('abort', pass)
+  const outcome = await supervise(children, said)
+  signal.removeEventListener('abort', pass)
+  holder?.kill('SIGKILL')
+  return outcome
+}
+
+/** Waits for all; once one has failed, the others have little time. */
+async function supervise(children: readonly ChildProcess[], said: readonly string[]): Promise<Outcome> {
+  let first: { worker: number; status: number; how: string; lost: boolean } | undefined
+  let timer: NodeJS.Timeout | undefined
+  let forced = false
+  const ended = children.map(
+    (child, worker) =>
+      new Promise<void>((resolve) => {
+        const end = (code: number | null, how: string | null): void => {
+          const failed = how !== null || (code !== 0 && code !== 130 && code !== 143)
+          // A worker that has lost the others is not the one that was lost, unless nobody else turns out to be.
+          if (failed && (!first || (!first.lost && code !== lostStatus)))
+            first = {
+              worker,
+              status: code ?? lostStatus,
+              lost: code !== lostStatus,
+              how: code !== null ? (how ?? `ended with status ${code}`) : forced ? 'no longer answered' : `was killed by ${how}`,
+            }
+          if (failed)
+            timer ??= setTimeout(() => {
+              forced = true
+              for (const each of children) each.kill('SIGKILL')
+            }, graceMs)
+          resolve()
+        }
+        child.on('error', ({ message }) => end(1, `could not start: ${message}`)).on('close', end)
+      }),
+  )
+  await Promise.all(ended)
+  clearTimeout(timer)
+  if (!first) return { status: children[0]?.exitCode ?? 0 }
+  const last = (said[first.worker] ?? '').trim().split('\n').at(-1)
+  const reason = last ? `: ${last.replace(/^makemoe: /, '')}` : ''
+  return { status: first.status, lost: `worker ${first.worker} ${first.how}${reason}` }
+}

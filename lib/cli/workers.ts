@@ -1,0 +1,110 @@
+/** `makemoe train --workers N`: starts the workers of one machine, feeds MLflow from the run's folder, and resumes a run that lost one. */
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ClusterOptions, checkShares, lostStatus } from '../cluster/options'
+import type { Config } from '../config'
+import { ClusterError } from '../errors'
+import { requireNewFolder } from '../files'
+import { type RunStatus, readRunRecord } from '../track/run-record'
+import { noTracker } from '../track/tracker'
+import { defaultTracker, type PrepareTracker, type TrackerName, trackers } from '../track/trackers'
+import { launch, requireNamespace } from './launcher'
+import { projectRoot } from './setup/paths'
+import { stopSignal } from './stopping'
+
+interface WorkersOptions extends ClusterOptions {
+  readonly preset: string
+  readonly out?: string
+  readonly resume?: string
+  readonly tracker?: TrackerName
+  readonly mlflow?: boolean
+}
+
+/** Options of the launcher alone, and those that it sets anew for the workers; true: a value follows. */
+const ours: Readonly<Record<string, boolean>> = {
+  '--workers': true,
+  '--restarts': true,
+  '--trust-network': false,
+  '--out': true,
+  '--resume': true,
+  '--preset': true,
+  '--tracker': true,
+  '--mlflow': false,
+}
+
+/** The arguments that are the workers' too. */
+export function workerArguments(args: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < args.length; i++) {
+    const [name = '', given] = (args[i] ?? '').split('=', 2)
+    const hasValue = ours[name]
+    if (hasValue === undefined) kept.push(args[i] ?? '')
+    else if (hasValue && given === undefined) i++
+  }
+  return kept
+}
+
+/** Whether a run has a checkpoint; TensorFlow need not be loaded to see it. */
+function hasCheckpoint(folder: string): boolean {
+  const checkpoints = join(folder, 'checkpoints')
+  return existsSync(checkpoints) && readdirSync(checkpoints).some((name) => /^step-\d+$/.test(name))
+}
+
+/**
+ * Trains with several workers on this machine.
+ * @param args those of the command `train`
+ * @returns the exit status
+ * @throws ConfigError before anything is started; ClusterError if workers were lost more often than `restarts`
+ */
+export async function trainWithWorkers(config: Config, options: WorkersOptions, args: readonly string[]): Promise<number> {
+  const { workers = 2, restarts = 3, resume, trustNetwork = false, tracker = options.mlflow ? 'mlflow' : defaultTracker() } = options
+  if (resume === undefined) checkShares(config, workers, options.parallel ?? 'experts')
+  const isolated = requireNamespace(trustNetwork)
+  const name = `${options.preset}-${config.seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`
+  const path = resume ?? options.out ?? join(projectRoot(), 'data', 'runs', name)
+  if (resume === undefined) requireNewFolder(path)
+  const signal = stopSignal()
+  const feed = feedTracker(tracker, path)
+  const shared = [process.execPath, join(__dirname, 'main.js'), 'train', ...workerArguments(args), '--tracker', 'jsonl']
+  let status: RunStatus = 'FAILED'
+  try {
+    for (let attempt = 0; ; attempt++) {
+      const again = resume !== undefined || hasCheckpoint(path)
+      if (!again && attempt > 0) rmSync(path, { recursive: true, force: true }) // lost before its first checkpoint
+      const command = [...shared, ...(again ? ['--resume', path] : ['--preset', options.preset, '--out', path])]
+      const outcome = await launch({ workers, isolated, command, signal })
+      status = existsSync(join(path, 'run.json')) ? (readRunRecord(path).status ?? 'FAILED') : 'FAILED'
+      if (outcome.lost === undefined) return outcome.status
+      const sentence = `${outcome.lost}; all ${workers} workers have ended`
+      if (outcome.status !== lostStatus || signal.aborted) {
+        console.error(`makemoe: ${sentence}`)
+        return outcome.status
+      }
+      if (attempt >= restarts) throw new ClusterError(`${sentence}, after ${attempt} of ${restarts} restarts`)
+      console.error(`${sentence}; restart ${attempt + 1} of ${restarts} from the last checkpoint`)
+    }
+  } finally {
+    await feed.close(status)
+  }
+}
+
+/** Feeds a tracker from the run's folder, since the workers reach no server. */
+function feedTracker(name: TrackerName, folder: string): { close(status: RunStatus): Promise<void> } {
+  if (name === 'jsonl') return noTracker
+  const prepare: PrepareTracker = trackers[name]
+  const open = prepare()
+  let tracker: ReturnType<typeof open> | undefined
+  const tell = (): void => {
+    if (!existsSync(join(folder, 'run.json'))) return
+    tracker ??= open({ folder, warn: console.log })
+    tracker.log({})
+  }
+  const timer = setInterval(tell, 1000)
+  return {
+    close: async (status) => {
+      clearInterval(timer)
+      tell()
+      await tracker?.close(status)
+    },
+  }
+}

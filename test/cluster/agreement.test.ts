@@ -1,0 +1,53 @@
+/** One, two and four real processes train the same model on the same batches. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { decodeSafetensors } from 'makemoe/internals'
+import { expect, test } from 'vitest'
+import { folder, lossesOf, metricsOf, train } from './run'
+
+/** Trains, and returns the run's folder. */
+async function trained(name: string, ...args: string[]): Promise<string> {
+  const run = join(folder, name)
+  const { status, output } = await train('--out', run, ...args)
+  expect(status, output).toBe(0)
+  return run
+}
+
+const largestDifference = (a: readonly number[], b: readonly number[]): number =>
+  Math.max(...a.map((value, i) => Math.abs(value - (b[i] ?? Number.NaN))))
+
+test('one, two and four processes: the same losses, gradient, routing and weights, with dropout, noise and every balancing method', async () => {
+  const all = [
+    '--steps',
+    '51',
+    '--balance',
+    'switch:0.01,importance:0.1,load:0.1,z:0.001,sequence:0.001,bias:0.001',
+    '--learning-rate',
+    '1e-4',
+  ]
+  const one = await trained('one', ...all)
+  for (const variant of [['2'], ['4'], ['2', '--parallel', 'data']]) {
+    const run = await trained(`of-${variant.join('')}`, ...all, '--workers', ...variant)
+    const [first, expected] = [metricsOf(run), metricsOf(one)].map((metrics) => metrics.find(({ loss }) => loss !== undefined) ?? {})
+    expect(Object.keys(first ?? {})).toEqual(Object.keys(expected ?? {}))
+    for (const [name, value] of Object.entries(expected ?? {}))
+      expect(Math.abs((first?.[name] ?? Number.NaN) - value), `${variant} ${name}`).toBeLessThan(1e-5 * Math.max(0.1, Math.abs(value)))
+    expect(Math.abs((first?.loss ?? 0) - (expected?.loss ?? 0))).toBeLessThan(1e-6)
+    expect(lossesOf(run)).toHaveLength(51)
+    expect(largestDifference(lossesOf(run), lossesOf(one))).toBeLessThan(1e-4)
+    const weights = [run, one].map((path) => decodeSafetensors(readFileSync(join(path, 'model.safetensors'))))
+    expect([...(weights[0]?.keys() ?? [])]).toEqual([...(weights[1]?.keys() ?? [])])
+    for (const [name, { values }] of weights[0] ?? [])
+      expect(largestDifference([...values], [...(weights[1]?.get(name)?.values ?? [])]), name).toBeLessThan(2e-3)
+  }
+})
+
+test('with a capacity, the same tokens are dropped whether experts are dealt out or not', async () => {
+  const args = ['--steps', '3', '--capacity-factor', '0.75', '--dropout', '0', '--workers', '2']
+  const [experts, data] = [await trained('capacity-experts', ...args), await trained('capacity-data', ...args, '--parallel', 'data')]
+  const [first, expected] = [experts, data].map((run) => metricsOf(run).find(({ loss }) => loss !== undefined) ?? {})
+  expect(expected?.['routing/layer_0/dropped']).toBeGreaterThan(0)
+  for (const [name, value] of Object.entries(expected ?? {}))
+    expect(Math.abs((first?.[name] ?? Number.NaN) - value), name).toBeLessThan(1e-5 * Math.max(0.1, Math.abs(value)))
+  expect(largestDifference(lossesOf(experts), lossesOf(data))).toBeLessThan(1e-5)
+})

@@ -1,0 +1,176 @@
+/** What goes wrong among real processes: each fault ends all of them within ten seconds, with a sentence that names the worker and the reason. */
+import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { differenceOf, memberOf, newestCheckpoint, workerArguments } from 'makemoe/internals'
+import { expect, test } from 'vitest'
+import { type Ended, folder, lossesOf, metricsOf, options, type Running, start, text, train, until, workerOf } from './run'
+
+const long = ['--steps', '100000', '--checkpoint-every', '20']
+let nextPort = 42_000 + (process.pid % 500) * 8
+
+/** Starts workers one by one, as on several machines. */
+function several(count: number, args: (worker: number) => readonly string[], which = [...Array(count).keys()]): Running[] {
+  const hosts = Array.from({ length: count }, () => `127.0.0.1:${nextPort++}`).join()
+  return which.map((worker) =>
+    start([...options, '--cluster', hosts, '--worker', String(worker), '--trust-network', ...args(worker)], { TF_CPP_MIN_LOG_LEVEL: '3' }),
+  )
+}
+
+const all = (running: readonly Running[]): Promise<Ended[]> => Promise.all(running.map(({ ended }) => ended))
+const linesOf = (run: string): number => lossesOf(run).length
+
+test('kill -9: the run goes on from the last checkpoint, and ends with the weights of one that was not disturbed; one process resumes it', async () => {
+  const args = ['--workers', '2', '--steps', '120', '--checkpoint-every', '20']
+  const [calm, run] = [join(folder, 'calm'), join(folder, 'killed')]
+  expect((await train('--out', calm, ...args)).status).toBe(0)
+  const running = start([...options, '--out', run, ...args])
+  await until(() => newestCheckpoint(run), 'the first checkpoint')
+  process.kill(await until(() => workerOf(run, 1), 'worker 1'), 'SIGKILL')
+  const { status, output } = await running.ended
+  expect(status, output).toBe(0)
+  expect(output).toMatch(/worker 1 was killed by SIGKILL.*; all 2 workers have ended; restart 1 of 3 from the last checkpoint/)
+  expect(readFileSync(join(run, 'model.safetensors')).equals(readFileSync(join(calm, 'model.safetensors')))).toBe(true)
+  expect(metricsOf(run)).toEqual(metricsOf(calm))
+  const { status: resumed, output: said } = await start(['--resume', run, '--steps', '125', '--text', text, '--sample', '5']).ended
+  expect(resumed, said).toBe(0)
+  expect(linesOf(run)).toBe(125)
+})
+
+test('SIGSTOP: the others notice within ten seconds, and nothing is left of it; the network of the workers cannot be reached', async () => {
+  const run = join(folder, 'stopped')
+  const running = start([...options, '--out', run, '--workers', '2', ...long, '--restarts', '1'])
+  await until(() => linesOf(run) > 20, 'some steps')
+  const pid = await until(() => workerOf(run, 1), 'worker 1')
+  expect(readlinkSync(`/proc/${pid}/ns/net`)).not.toBe(readlinkSync('/proc/self/ns/net'))
+  const port = Number(/127\.0\.0\.1:(\d+)/.exec(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.[1])
+  const answer = await new Promise((resolve) => {
+    connect(port, '127.0.0.1', () => resolve('connected')).on('error', ({ message }) => resolve(message))
+  })
+  expect(answer).toMatch(/ECONNREFUSED/)
+  for (const expected of [/restart 1 of 1/, /after 1 of 1 restarts/]) {
+    const lines = linesOf(run)
+    process.kill(await until(() => workerOf(run, 1), 'worker 1'), 'SIGSTOP')
+    const begin = Date.now()
+    await until(() => expected.test(running.output()), 'the sentence', 60)
+    expect(Date.now() - begin).toBeLessThan(10_000)
+    if (running.child.exitCode === null) await until(() => linesOf(run) > lines || running.child.exitCode !== null, 'more steps')
+  }
+  const { status, output } = await running.ended
+  expect(status).toBe(3)
+  expect(output).toMatch(/worker 1 no longer answered; all 2 workers have ended/)
+  expect(workerOf(run, 0) ?? workerOf(run, 1)).toBe(undefined)
+})
+
+test('Ctrl-C: all workers stop after the same step, and the run can be resumed by another number of them', async () => {
+  const run = join(folder, 'interrupted')
+  const running = start([...options, '--out', run, '--workers', '2', ...long])
+  await until(() => linesOf(run) > 3, 'some steps')
+  running.child.kill('SIGINT')
+  const { status, output } = await running.ended
+  expect(status, output).toBe(130)
+  const steps = linesOf(run)
+  const resumed = await start(['--resume', run, '--steps', String(steps + 3), '--workers', '4', '--text', text, '--sample', '5']).ended
+  expect(resumed.status, resumed.output).toBe(0)
+  expect(linesOf(run)).toBe(steps + 3)
+})
+
+test.each([
+  ['a worker that never comes', [0], [], /worker 0 of 2 could not join: worker 1 \(\S+\) did not come/],
+  ['a first worker that never comes', [1], [], /worker 1 of 2 could not join: worker 0 \(\S+\) did not come/],
+  ['another config', [0, 1], ['--seed', '7'], /worker 1 has seed 7, worker 0 has 1337/],
+  ['another text', [0, 1], ['--text', __filename], /worker 1 has text \w+, worker 0 has \w+/],
+])('%s ends all with one sentence', async (name, which, different, sentence) => {
+  const out = join(folder, name.replaceAll(' ', '-'))
+  const running = several(2, (worker) => ['--steps', '3', '--out', out, ...(worker === 1 ? different : [])], which)
+  const begin = Date.now()
+  for (const { status, output } of await all(running)) {
+    expect(output).toMatch(sentence)
+    expect([2, 3]).toContain(status)
+  }
+  expect(Date.now() - begin).toBeLessThan(25_000) // starting included, on a busy machine
+  rmSync(out, { recursive: true, force: true })
+})
+
+test('a port that is taken', async () => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(nextPort, '0.0.0.0', resolve))
+  const [ended] = await all(several(2, () => ['--out', join(folder, 'taken')], [0]))
+  server.close()
+  expect(ended?.output).toMatch(/worker 0 of 2 could not join: it cannot listen on 127\.0\.0\.1:\d+; is the port taken\?/)
+})
+
+test('a full disk in worker 0 ends all, without a restart', async () => {
+  const run = join(folder, 'full')
+  const line = 'ulimit -f 30; trap "" XFSZ; exec "$@"' // no file may grow beyond 15 kB
+  const { spawnSync } = await import('node:child_process')
+  const { main } = await import('./run')
+  const args = ['-c', line, 'sh', process.execPath, main, 'train', ...options, '--out', run, '--workers', '2', ...long]
+  const { status, stdout, stderr } = spawnSync('bash', args, { encoding: 'utf8', timeout: 120_000 })
+  expect(status, stdout).toBe(2)
+  expect(stderr).toMatch(/cannot write .*full/)
+  expect(stderr).toMatch(/worker 0 ended with status 2.*all 2 workers have ended/)
+  expect(stderr).not.toMatch(/restart/)
+})
+
+test('weights that differ between workers stop the run; a dead-lock is ended by the watchdog', async () => {
+  const parts = join(folder, 'odd-parts.ts')
+  const source = (odd: string): string => `
+    import { AdamW, type MakeOptimizer, tf } from 'makemoe'
+    const isOdd = process.argv[process.argv.indexOf('--worker') + 1] === '1'
+    let calls = 0
+    export const optimizer: MakeOptimizer = (parameters, options) => {
+      const adamw = new AdamW(parameters, options)
+      const apply = adamw.apply.bind(adamw)
+      adamw.apply = (gradients) => {
+        apply(gradients)
+        const [[, weights]] = parameters
+        if (isOdd) ${odd}
+      }
+      return adamw
+    }`
+  writeFileSync(parts, source('weights.assign(tf.add(weights, 1e-6))'))
+  const differ = await train('--workers', '2', '--parts', parts, '--out', join(folder, 'differ'), ...long)
+  expect(differ.status, differ.output).toBe(1)
+  expect(differ.output).toMatch(
+    /after step 100 worker 1 has other weights than worker 0, which must be identical; the last good checkpoint/,
+  )
+  writeFileSync(parts, source('while (++calls > 5);'))
+  const stuck = start(
+    [...options, '--workers', '2', '--restarts', '0', '--eager', '--parts', parts, '--out', join(folder, 'stuck'), ...long],
+    {
+      MAKEMOE_WATCHDOG: '10',
+    },
+  )
+  const { status, output } = await stuck.ended
+  expect(status, output).toBe(3)
+  expect(output).toMatch(/no step was made for 10 s: the workers wait for each other/)
+})
+
+test('what cannot work is refused before anything starts', async () => {
+  const refused = async (...args: string[]): Promise<string> => {
+    const { status, output } = await train(...args, '--out', join(folder, 'refused'))
+    expect(status).toBe(2)
+    return output
+  }
+  expect(await refused('--cluster', 'a:1,b:1', '--worker', '0')).toMatch(/no --trust-network: TensorFlow listens on all network interfaces/)
+  expect(await refused('--workers', '3')).toMatch(/batchSize: got 8 sequences in total, expected a multiple of the 3 workers/)
+  expect(() => memberOf({ workers: 9 })).toThrow(/workers: got 9, expected 2 to 8/)
+  expect(() => memberOf({ cluster: 'a:1,b', worker: 0 })).toThrow(/cluster: got b, expected host:port/)
+  expect(() => memberOf({ cluster: 'a:1,b:1', worker: 2 })).toThrow(/worker: got 2, expected 0 to 1/)
+})
+
+test('TF_CONFIG names the workers', () => {
+  const config = { cluster: { worker: ['a:1', 'b:2'] }, task: { type: 'worker', index: 1 } }
+  const member = memberOf({ trustNetwork: true }, { TF_CONFIG: JSON.stringify(config) })
+  expect(member).toEqual({ hosts: ['a:1', 'b:2'], index: 1, wait: 8 })
+  const withChief = JSON.stringify({ ...config, cluster: { chief: ['c:3'], worker: ['a:1'] } })
+  expect(() => memberOf({}, { TF_CONFIG: withChief })).toThrow(/TF_CONFIG: got the job chief/)
+  expect(memberOf({}, {})).toBe(undefined)
+})
+
+test('facts are compared by name, and the launcher keeps its own options to itself', () => {
+  expect(differenceOf({ version: 'a', seed: '1' }, { version: 'b', seed: '1' })).toBe('version b, worker 0 has a')
+  expect(differenceOf({ seed: '1' }, { seed: '1' })).toBe(undefined)
+  expect(workerArguments(['--workers', '2', '--steps', '3', '--out=x', '--mlflow', '--eager'])).toEqual(['--steps', '3', '--eager'])
+})

@@ -1,0 +1,80 @@
+/** Real processes for the tests of the cluster: the command `train`, its output and the processes that it starts. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+
+export const main = join(__dirname, '../../lib/dist/cli/main.js')
+export const folder = mkdtempSync(join(tmpdir(), 'makemoe-cluster-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+export const text = join(folder, 'text.txt')
+writeFileSync(text, 'the quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs! '.repeat(20))
+
+const sizes = '--n-embed 16 --n-head 2 --n-layer 2 --num-experts 4 --block-size 8 --batch-size 8 --eval-iters 2 --eval-interval 1000'
+export const options = [...sizes.split(' '), '--sample', '5', '--text', text]
+
+export interface Ended {
+  readonly status: number | null
+  readonly output: string
+  /** Milliseconds since 1970. */
+  readonly at: number
+}
+
+export interface Running {
+  readonly child: ChildProcess
+  readonly ended: Promise<Ended>
+  output(): string
+}
+
+/** Starts `train`. */
+export function start(args: readonly string[], env: Record<string, string> = {}): Running {
+  const child = spawn(process.execPath, [main, 'train', ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+    })
+  const ended = new Promise<Ended>((resolve) => child.on('close', (status) => resolve({ status, output, at: Date.now() })))
+  return { child, ended, output: () => output }
+}
+
+export const train = (...args: string[]): Promise<Ended> => start([...options, ...args]).ended
+
+/** Waits until something is there. */
+export async function until<T>(find: () => T | undefined | false, what: string, seconds = 120): Promise<T> {
+  for (const begin = Date.now(); Date.now() - begin < 1000 * seconds; ) {
+    const found = find()
+    if (found !== undefined && found !== false) return found
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`${what}: not within ${seconds} s`)
+}
+
+/** The process of a worker of the run in a folder, by its command line. */
+export function workerOf(run: string, worker: number): number | undefined {
+  const found = readdirSync('/proc').find((pid) => {
+    if (!/^\d+$/.test(pid)) return false
+    try {
+      const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      return line.includes(run) && line[line.indexOf('--worker') + 1] === String(worker) && line.includes('--worker')
+    } catch {
+      return false // it has ended
+    }
+  })
+  return found === undefined ? undefined : Number(found)
+}
+
+/** The metrics of a run that do not depend on the clock. */
+export function metricsOf(run: string): Record<string, number>[] {
+  if (!existsSync(join(run, 'metrics.jsonl'))) return []
+  return readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const { time: _time, tokens_per_second: _speed, ...metric } = JSON.parse(line)
+      return metric
+    })
+}
+
+export const lossesOf = (run: string): number[] => metricsOf(run).flatMap(({ loss }) => (loss === undefined ? [] : [loss]))
