@@ -2,7 +2,8 @@
 import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { differenceOf, memberOf, newestCheckpoint, workerArguments } from 'makemoe/internals'
+import { ClusterError } from 'makemoe'
+import { differenceOf, lossOf, memberOf, newestCheckpoint, TensorflowError, workerArguments } from 'makemoe/internals'
 import { expect, test } from 'vitest'
 import { type Ended, folder, lossesOf, metricsOf, options, type Running, start, text, train, until, workerOf } from './run'
 
@@ -173,4 +174,13 @@ test('facts are compared by name, and the launcher keeps its own options to itse
   expect(differenceOf({ version: 'a', seed: '1' }, { version: 'b', seed: '1' })).toBe('version b, worker 0 has a')
   expect(differenceOf({ seed: '1' }, { seed: '1' })).toBe(undefined)
   expect(workerArguments(['--workers', '2', '--steps', '3', '--out=x', '--mlflow', '--eager'])).toEqual(['--steps', '3', '--eager'])
+})
+
+test("TensorFlow's words about a lost worker become a sentence; other errors stay as they are", () => {
+  const member = { hosts: ['a:1', 'b:2'], index: 0, wait: 8 }
+  const lost = lossOf(new TensorflowError('The following tasks are unhealthy (stopped sending heartbeats): /job:worker/task:1', 14), member)
+  expect(lost).toBeInstanceOf(ClusterError)
+  expect(String(lost)).toMatch(/worker 0 stopped: worker 1 \(b:2\) no longer answers/)
+  const other = new Error('of something else')
+  expect(lossOf(other, member)).toBe(other)
 })
