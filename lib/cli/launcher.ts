@@ -8,7 +8,7 @@ import { distrust, lostStatus } from '../cluster/options'
 import { ConfigError } from '../errors'
 
 /** How long the others may take to notice that one was lost, in milliseconds; then they are ended. */
-const graceMs = 3000
+const graceMs = 2000
 
 /** Runs a shell line as the root of a namespace whose only network is its own loopback. */
 const namespaced = (line: string): [string, string[]] => ['unshare', ['-rn', '/bin/sh', '-c', line]]
