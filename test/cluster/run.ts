@@ -1,5 +1,5 @@
 /** Real processes for the tests of the cluster: the command `train`, its output and the processes that it starts. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +13,9 @@ writeFileSync(text, 'the quick brown fox jumps over the lazy dog. Pack my box wi
 
 const sizes = '--n-embed 16 --n-head 2 --n-layer 2 --num-experts 4 --block-size 8 --batch-size 8 --eval-iters 2 --eval-interval 1000'
 export const options = [...sizes.split(' '), '--sample', '5', '--text', text]
+
+/** Whether this system allows workers a network of their own; in some containers it does not. */
+export const isolated = spawnSync('unshare', ['-rn', '/bin/sh', '-c', 'ip link set lo up'], { stdio: 'ignore' }).status === 0
 
 export interface Ended {
   readonly status: number | null
@@ -29,7 +32,11 @@ export interface Running {
 
 /** Starts `train`. */
 export function start(args: readonly string[], env: Record<string, string> = {}): Running {
-  const child = spawn(process.execPath, [main, 'train', ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const trust = args.includes('--workers') && !isolated ? ['--trust-network'] : []
+  const child = spawn(process.execPath, [main, 'train', ...args, ...trust], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => {
