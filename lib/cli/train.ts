@@ -35,7 +35,7 @@ import { compiler } from './compiler'
 import { lookingAhead } from './evaluate'
 import { nowAndThen } from './now-and-then'
 import { type LoadedParts, loadParts } from './parts'
-import { projectRoot } from './setup/paths'
+import { newRunPath, projectRoot } from './setup/paths'
 import { stoppedStatus, stopSignal } from './stopping'
 import { recordedPath, textDifference, textOf } from './text-of'
 
@@ -132,8 +132,7 @@ export async function train(config: Config, options: TrainOptions): Promise<numb
   const { corpus, tokenizer, dataset, parts, partsFile } = prepared
   const streams = createStreams(config.seed)
   const model = buildModel(config, tokenizer.vocabSize, streams.init, parts)
-  const name = `${options.preset ?? 'default'}-${config.seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`
-  const path = options.out ?? join(projectRoot(), 'data', 'runs', name)
+  const path = options.out ?? newRunPath(options.preset ?? 'default', config.seed)
   const text = { sha256: sha256Of(corpus.text), path: recordedPath(options.text) }
   const contents = { model, tokenizer, config, text, parts: recordOf(parts, partsFile) }
   const say = isSilent(options) ? (): void => {} : console.log

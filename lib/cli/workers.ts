@@ -9,7 +9,7 @@ import { type RunStatus, readRunRecord } from '../track/run-record'
 import { noTracker } from '../track/tracker'
 import { defaultTracker, type PrepareTracker, type TrackerName, trackers } from '../track/trackers'
 import { launch, requireNamespace } from './launcher'
-import { projectRoot } from './setup/paths'
+import { newRunPath } from './setup/paths'
 import { stopSignal } from './stopping'
 
 interface WorkersOptions extends ClusterOptions {
@@ -60,8 +60,7 @@ export async function trainWithWorkers(config: Config, options: WorkersOptions, 
   const { workers = 2, restarts = 3, resume, trustNetwork = false, tracker = options.mlflow ? 'mlflow' : defaultTracker() } = options
   if (resume === undefined) checkShares(config, workers, options.parallel ?? 'experts')
   const isolated = requireNamespace(trustNetwork)
-  const name = `${options.preset}-${config.seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`
-  const path = resume ?? options.out ?? join(projectRoot(), 'data', 'runs', name)
+  const path = resume ?? options.out ?? newRunPath(options.preset, config.seed)
   if (resume === undefined) requireNewFolder(path)
   const signal = stopSignal()
   const feed = feedTracker(tracker, path)

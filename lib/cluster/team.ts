@@ -17,7 +17,6 @@ import type { Dataset } from '../text/dataset'
 import type { Team } from '../train/team'
 import { Collectives } from './collectives'
 import { expertExchange } from './expert-exchange'
-
 import type { Member, Parallelism } from './options'
 
 /** Gradients travel in about so many pieces: fewer, larger messages are faster. */

@@ -27,3 +27,7 @@ export const paths = {
   /** A file that lies beside this module's source. */
   beside: (name: string) => inProject('lib', 'cli', 'setup', name),
 }
+
+/** Where a new run goes if nobody says where: named by its preset, its seed and the time. */
+export const newRunPath = (preset: string, seed: number): string =>
+  inProject('data', 'runs', `${preset}-${seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`)
