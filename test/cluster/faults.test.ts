@@ -1,11 +1,12 @@
 /** What goes wrong among real processes: each fault ends all of them within ten seconds, with a sentence that names the worker and the reason. */
+import { spawnSync } from 'node:child_process'
 import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { ClusterError } from 'makemoe'
 import { differenceOf, lossOf, memberOf, newestCheckpoint, TensorflowError, workerArguments } from 'makemoe/internals'
 import { expect, test } from 'vitest'
-import { type Ended, folder, isolated, lossesOf, metricsOf, options, type Running, start, text, train, until, workerOf } from './run'
+import { type Ended, folder, isolated, lossesOf, main, metricsOf, options, type Running, start, text, train, until, workerOf } from './run'
 
 const long = ['--steps', '100000', '--checkpoint-every', '20']
 let nextPort = 42_000 + (process.pid % 500) * 8
@@ -52,11 +53,11 @@ test('SIGSTOP: the others notice within ten seconds, and nothing is left of it; 
     expect(answer).toMatch(/ECONNREFUSED/)
   }
   for (const expected of [/restart 1 of 1/, /after 1 of 1 restarts/]) {
-    const lines = linesOf(run)
     process.kill(await until(() => workerOf(run, 1), 'worker 1'), 'SIGSTOP')
     const begin = Date.now()
     await until(() => expected.test(running.output()), 'the sentence', 60)
     expect(Date.now() - begin).toBeLessThan(10_000)
+    const lines = linesOf(run) // all have ended: only workers that have joined again write more
     if (running.child.exitCode === null) await until(() => linesOf(run) > lines || running.child.exitCode !== null, 'more steps')
   }
   const { status, output } = await running.ended
@@ -106,8 +107,6 @@ test('a port that is taken', async () => {
 test('a full disk in worker 0 ends all, without a restart', async () => {
   const run = join(folder, 'full')
   const line = 'ulimit -f 30; trap "" XFSZ; exec "$@"' // no file may grow beyond 15 kB
-  const { spawnSync } = await import('node:child_process')
-  const { main } = await import('./run')
   const trust = isolated ? [] : ['--trust-network']
   const args = ['-c', line, 'sh', process.execPath, main, 'train', ...options, '--out', run, '--workers', '2', ...trust, ...long]
   const { status, stdout, stderr } = spawnSync('bash', args, { encoding: 'utf8', timeout: 120_000 })
