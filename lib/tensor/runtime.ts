@@ -37,6 +37,9 @@ util.isNullOrUndefined = (value: unknown) => value === null || value === undefin
 util.isArray = Array.isArray
 
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2'
+// TensorFlow asks for oneDNN's kernels by itself on some processors only. Without them (AMD, Milan) a matrix product packs both factors
+// again at every call: a step took 15 % more processor time and up to a quarter more memory, at every size.
+process.env.TF_ENABLE_ONEDNN_OPTS ??= '1'
 
 type Tfjs = typeof import('@tensorflow/tfjs')
 
