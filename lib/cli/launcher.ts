@@ -3,12 +3,24 @@
  * nothing outside reaches them: TensorFlow's server listens on all interfaces and lets whoever comes run anything.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { distrust, lostStatus } from '../cluster/options'
 import { ConfigError } from '../errors'
 
 /** How long the others may take to notice that one was lost, in milliseconds; then they are ended. */
 const graceMs = 2000
+/** How long a worker may be stopped, in milliseconds; then it is ended. Before it has joined, no heartbeat of it would be missed. */
+const stoppedMs = 4000
+
+/** Whether a process was stopped, by SIGSTOP say; false where there is no /proc. */
+function isStopped(pid: number | undefined): boolean {
+  try {
+    return /^\d+ \(.*\) T/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
 
 /** Runs a shell line as the root of a namespace whose only network is its own loopback. */
 const namespaced = (line: string): [string, string[]] => ['unshare', ['-rn', '/bin/sh', '-c', line]]
@@ -90,7 +102,7 @@ export async function launch({ workers, isolated, command, signal }: LaunchOptio
   return outcome
 }
 
-/** Waits for all; once one has failed, the others have little time. */
+/** Waits for all, and ends who is stopped; once one has failed, the others have little time. */
 async function supervise(children: readonly ChildProcess[], said: readonly string[]): Promise<Outcome> {
   let first: { worker: number; status: number; how: string; lost: boolean } | undefined
   let timer: NodeJS.Timeout | undefined
@@ -118,8 +130,20 @@ async function supervise(children: readonly ChildProcess[], said: readonly strin
         child.on('error', ({ message }) => end(1, `could not start: ${message}`)).on('close', end)
       }),
   )
+  const stoppedSince = new Map<ChildProcess, number>()
+  const watch = setInterval(() => {
+    for (const child of children) {
+      if (!isStopped(child.pid)) stoppedSince.delete(child)
+      else if (!stoppedSince.has(child)) stoppedSince.set(child, Date.now())
+      else if (Date.now() - (stoppedSince.get(child) ?? 0) > stoppedMs) {
+        forced = true
+        child.kill('SIGKILL')
+      }
+    }
+  }, 500)
   await Promise.all(ended)
   clearTimeout(timer)
+  clearInterval(watch)
   if (!first) return { status: children[0]?.exitCode ?? 0 }
   const last = (said[first.worker] ?? '').trim().split('\n').at(-1)
   const reason = last ? `: ${last.replace(/^makemoe: /, '')}` : ''

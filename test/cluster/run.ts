@@ -72,6 +72,19 @@ export function workerOf(run: string, worker: number): number | undefined {
   return found === undefined ? undefined : Number(found)
 }
 
+/** Whether a process listens on the port of its worker, as it does from the joining on. */
+export function isListening(pid: number | undefined): boolean {
+  try {
+    const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    const address = line[line.indexOf('--cluster') + 1]?.split(',')[Number(line[line.indexOf('--worker') + 1])]
+    const port = Number(address?.split(':')[1]).toString(16).toUpperCase().padStart(4, '0')
+    const listening = new RegExp(`: [0-9A-F]+:${port} [0-9A-F:]+ 0A `)
+    return ['tcp', 'tcp6'].some((table) => listening.test(readFileSync(`/proc/${pid}/net/${table}`, 'utf8')))
+  } catch {
+    return false // it has ended, or not begun
+  }
+}
+
 /** The metrics of a run that do not depend on the clock. */
 export function metricsOf(run: string): Record<string, number>[] {
   if (!existsSync(join(run, 'metrics.jsonl'))) return []
