@@ -7,11 +7,27 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { distrust, lostStatus } from '../cluster/options'
 import { ConfigError } from '../errors'
+import { libc } from '../libc'
 
 /** How long the others may take to notice that one was lost, in milliseconds; then they are ended. */
 const graceMs = 2000
 /** How long a worker may be stopped, in milliseconds; then it is ended. Before it has joined, no heartbeat of it would be missed. */
 const stoppedMs = 4000
+
+/** In a worker's environment: the process that ends it. */
+const launcherVariable = 'MAKEMOE_LAUNCHER'
+const [setParentDeathSignal, sigkill] = [1, 9]
+
+/**
+ * Lets a worker end with its launcher, however that one ends: the system kills it, also while it is stopped or waits for the others.
+ * Linux alone; elsewhere, and in a process that no launcher started, nothing happens.
+ */
+export function endWithLauncher(): void {
+  const launcher = process.env[launcherVariable]
+  if (launcher === undefined || process.platform !== 'linux') return
+  libc().prctl(setParentDeathSignal, sigkill, 0, 0, 0)
+  if (process.ppid !== Number(launcher)) process.exit(lostStatus) // it had ended before
+}
 
 /** Whether a process was stopped, by SIGSTOP say; false where there is no /proc. */
 function isStopped(pid: number | undefined): boolean {
@@ -72,7 +88,7 @@ export interface LaunchOptions {
 export async function launch({ workers, isolated, command, signal }: LaunchOptions): Promise<Outcome> {
   const hosts = (await freePorts(workers)).map((port) => `127.0.0.1:${port}`).join()
   const { MLFLOW_TRACKING_URI: _uri, TF_CONFIG: _config, ...inherited } = process.env // the launcher feeds MLflow, from outside
-  const env = { ...inherited, TF_CPP_MIN_LOG_LEVEL: '3' } // what TensorFlow says of lost workers is said in one sentence
+  const env = { ...inherited, [launcherVariable]: String(process.pid), TF_CPP_MIN_LOG_LEVEL: '3' } // what TensorFlow says of lost workers is said in one sentence
   const children: ChildProcess[] = []
   let holder: ChildProcess | undefined
   let enter: string[] = []

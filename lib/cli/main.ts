@@ -147,6 +147,7 @@ function program(): Command {
             'resume: got --out or --preset beside it, expected neither: a run is resumed in its folder, with its config',
           )
         const member = memberOf(options)
+        if (member) (await import('./launcher')).endWithLauncher()
         await setUpQuietly(options.text === undefined)
         if (options.workers !== undefined) {
           process.exitCode = await (await import('./workers')).trainWithWorkers(config, options, process.argv.slice(3))

@@ -98,6 +98,19 @@ test.each([
   expect(workerOf(run, 0) ?? workerOf(run, 1)).toBe(undefined)
 })
 
+test.each([
+  ['they train', (run: string) => linesOf(run) > 3],
+  ['they join', (run: string) => [0, 1].some((worker) => isListening(workerOf(run, worker)))],
+])('kill -9 of the launcher while %s: within ten seconds no worker is left', async (when, isNow) => {
+  const run = join(folder, `no-launcher-${when.replace(' ', '-')}`)
+  const running = start([...options, '--out', run, '--workers', '2', ...long])
+  await until(() => isNow(run), when)
+  const workers = [0, 1].map((worker) => workerOf(run, worker))
+  expect(workers).not.toContain(undefined)
+  running.child.kill('SIGKILL')
+  await until(() => workerOf(run, 0) === undefined && workerOf(run, 1) === undefined, 'the end of the workers', 10)
+})
+
 test('Ctrl-C: all workers stop after the same step, and the run can be resumed by another number of them', async () => {
   const run = join(folder, 'interrupted')
   const running = start([...options, '--out', run, '--workers', '2', ...long])
