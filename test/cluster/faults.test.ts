@@ -1,6 +1,6 @@
 /** What goes wrong among real processes: each fault ends all of them within ten seconds, with a sentence that names the worker and the reason. */
 import { spawnSync } from 'node:child_process'
-import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { newestCheckpoint } from 'makemoe/internals'
@@ -15,6 +15,7 @@ import {
   metricsOf,
   options,
   type Running,
+  root,
   start,
   text,
   train,
@@ -25,12 +26,34 @@ import {
 const long = ['--steps', '100000', '--checkpoint-every', '20']
 let nextPort = 42_000 + (process.pid % 500) * 8
 
+const hostsOf = (count: number): string[] => Array.from({ length: count }, () => `127.0.0.1:${nextPort++}`)
+
+/** Starts one worker, as on one of several machines. */
+const startWorker = (worker: number, hosts: readonly string[], args: readonly string[], program = main): Running =>
+  start(
+    [...options, '--cluster', hosts.join(), '--worker', String(worker), '--trust-network', ...args],
+    { TF_CPP_MIN_LOG_LEVEL: '3' },
+    program,
+  )
+
 /** Starts workers one by one, as on several machines. */
 function several(count: number, args: (worker: number) => readonly string[], which = [...Array(count).keys()]): Running[] {
-  const hosts = Array.from({ length: count }, () => `127.0.0.1:${nextPort++}`).join()
-  return which.map((worker) =>
-    start([...options, '--cluster', hosts, '--worker', String(worker), '--trust-network', ...args(worker)], { TF_CPP_MIN_LOG_LEVEL: '3' }),
-  )
+  const hosts = hostsOf(count)
+  return which.map((worker) => startWorker(worker, hosts, args(worker)))
+}
+
+/** All have ended within ten seconds of the moment when their servers were there, each with one sentence. */
+async function expectSentences(running: readonly Running[], sentences: readonly RegExp[]): Promise<void> {
+  const isThere = ({ child }: Running): boolean => child.exitCode !== null || isListening(child.pid)
+  await until(() => running.every(isThere), 'the joining')
+  const begin = Date.now()
+  const ended = await all(running)
+  for (const [i, { status, output, at }] of ended.entries()) {
+    expect(output).toMatch(sentences[i] ?? /^$/)
+    expect(output.match(/^makemoe: /gm)).toHaveLength(1)
+    expect([2, 3]).toContain(status)
+    expect(at - begin).toBeLessThan(10_000)
+  }
 }
 
 const all = (running: readonly Running[]): Promise<Ended[]> => Promise.all(running.map(({ ended }) => ended))
@@ -132,13 +155,33 @@ test.each([
 ])('%s ends all with one sentence', async (name, which, different, sentence) => {
   const out = join(folder, name.replaceAll(' ', '-'))
   const running = several(2, (worker) => ['--steps', '3', '--out', out, ...(worker === 1 ? different : [])], which)
-  const begin = Date.now()
-  for (const { status, output } of await all(running)) {
-    expect(output).toMatch(sentence)
-    expect([2, 3]).toContain(status)
-  }
-  expect(Date.now() - begin).toBeLessThan(25_000) // starting included, on a busy machine
+  await expectSentences(running, [sentence, sentence])
   rmSync(out, { recursive: true, force: true })
+})
+
+test.each([
+  ['more', 2, 3, /worker 1 has cluster size 3, worker 0 has 2/, /worker 1 has cluster size 3, worker 0 has 2/],
+  ['fewer', 3, 2, /worker 2 \(\S+\) did not come/, /another worker has a longer --cluster, with a worker 2; this one has 2 hosts/],
+])('worker 1 has %s hosts than worker 0: both end with one sentence', async (name, ofFirst, ofSecond, ...sentences) => {
+  const args = ['--steps', '3', '--batch-size', '12', '--parallel', 'data', '--out', join(folder, `${name}-hosts`)]
+  const hosts = hostsOf(3)
+  const running = [ofFirst, ofSecond].map((count, worker) => startWorker(worker, hosts.slice(0, count), args))
+  await expectSentences(running, sentences)
+})
+
+test('another version of the code in one worker ends both with one sentence', async () => {
+  const other = mkdtempSync(join(root, 'node_modules/.other-version-')) // as deep as lib/dist, with the same packages
+  cpSync(join(root, 'lib/dist'), other, { recursive: true })
+  appendFileSync(join(other, 'moe/capacity.js'), '// fixed\n')
+  const args = ['--steps', '3', '--out', join(folder, 'version')]
+  const hosts = hostsOf(2)
+  const running = [main, join(other, 'cli/main.js')].map((program, worker) => startWorker(worker, hosts, args, program))
+  const sentence = /worker 1 has version [0-9a-f]{12}, worker 0 has [0-9a-f]{12}/
+  try {
+    await expectSentences(running, [sentence, sentence])
+  } finally {
+    rmSync(other, { recursive: true })
+  }
 })
 
 test('a port that is taken', async () => {

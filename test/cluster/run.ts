@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
 
-export const main = join(__dirname, '../../lib/dist/cli/main.js')
+export const root = join(__dirname, '../..')
+export const main = join(root, 'lib/dist/cli/main.js')
 export const folder = mkdtempSync(join(tmpdir(), 'makemoe-cluster-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 export const text = join(folder, 'text.txt')
@@ -31,9 +32,9 @@ export interface Running {
 }
 
 /** Starts `train`. */
-export function start(args: readonly string[], env: Record<string, string> = {}): Running {
+export function start(args: readonly string[], env: Record<string, string> = {}, program = main): Running {
   const trust = args.includes('--workers') && !isolated ? ['--trust-network'] : []
-  const child = spawn(process.execPath, [main, 'train', ...args, ...trust], {
+  const child = spawn(process.execPath, [program, 'train', ...args, ...trust], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
