@@ -5,9 +5,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { distrust, lostStatus } from '../cluster/options'
+import { lostStatus } from '../cluster/member'
 import { ConfigError } from '../errors'
 import { libc } from '../libc'
+import { distrust } from './cluster-options'
 
 /** How long the others may take to notice that one was lost, in milliseconds; then they are ended. */
 const graceMs = 2000

@@ -9,7 +9,7 @@ import { tensorflowContext } from '../tensorflow/context'
 import { takeBytes } from '../tensorflow/protos'
 import { withQuietStderr } from '../tensorflow/quiet'
 import { serverDef } from '../tensorflow/server-def'
-import type { Member } from './options'
+import type { Member } from './member'
 
 /** After which silence a process counts as lost, in milliseconds. */
 const heartbeatMs = 4000
