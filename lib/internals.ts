@@ -1,7 +1,7 @@
 /** The rest of lib, by name, for its tests: may change without notice. */
+export { memberOf } from './cli/cluster-options'
 export { workerArguments } from './cli/workers'
 export { differenceOf, lossOf } from './cluster/membership'
-export { memberOf } from './cluster/options'
 export { type ConfigField, configFields, type PresetName, upgradeConfig } from './config'
 export { lockFile, writeFileAtomic, writeFolderAtomic } from './files'
 export type { CompileOptions } from './graph/compile'

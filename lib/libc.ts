@@ -39,6 +39,8 @@ const signatures = {
   dup: ['int', 'int'],
   dup2: ['int', 'int', 'int'],
   flock: ['int', 'int', 'int'],
+  /** Linux alone. */
+  prctl: ['int', 'int', 'uint64_t', 'uint64_t', 'uint64_t', 'uint64_t'],
   /** From JavaScript's memory to the library's, the other way round, and within the library's. */
   memcpy$in: [P, P, 'void*', 'size_t'],
   memcpy$out: [P, 'void*', P, 'size_t'],

@@ -3,12 +3,41 @@
  * nothing outside reaches them: TensorFlow's server listens on all interfaces and lets whoever comes run anything.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { distrust, lostStatus } from '../cluster/options'
+import { lostStatus } from '../cluster/member'
 import { ConfigError } from '../errors'
+import { libc } from '../libc'
+import { distrust } from './cluster-options'
 
 /** How long the others may take to notice that one was lost, in milliseconds; then they are ended. */
 const graceMs = 2000
+/** How long a worker may be stopped, in milliseconds; then it is ended. Before it has joined, no heartbeat of it would be missed. */
+const stoppedMs = 4000
+
+/** In a worker's environment: the process that ends it. */
+const launcherVariable = 'MAKEMOE_LAUNCHER'
+const [setParentDeathSignal, sigkill] = [1, 9]
+
+/**
+ * Lets a worker end with its launcher, however that one ends: the system kills it, also while it is stopped or waits for the others.
+ * Linux alone; elsewhere, and in a process that no launcher started, nothing happens.
+ */
+export function endWithLauncher(): void {
+  const launcher = process.env[launcherVariable]
+  if (launcher === undefined || process.platform !== 'linux') return
+  libc().prctl(setParentDeathSignal, sigkill, 0, 0, 0)
+  if (process.ppid !== Number(launcher)) process.exit(lostStatus) // it had ended before
+}
+
+/** Whether a process was stopped, by SIGSTOP say; false where there is no /proc. */
+function isStopped(pid: number | undefined): boolean {
+  try {
+    return /^\d+ \(.*\) T/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
 
 /** Runs a shell line as the root of a namespace whose only network is its own loopback. */
 const namespaced = (line: string): [string, string[]] => ['unshare', ['-rn', '/bin/sh', '-c', line]]
@@ -60,7 +89,7 @@ export interface LaunchOptions {
 export async function launch({ workers, isolated, command, signal }: LaunchOptions): Promise<Outcome> {
   const hosts = (await freePorts(workers)).map((port) => `127.0.0.1:${port}`).join()
   const { MLFLOW_TRACKING_URI: _uri, TF_CONFIG: _config, ...inherited } = process.env // the launcher feeds MLflow, from outside
-  const env = { ...inherited, TF_CPP_MIN_LOG_LEVEL: '3' } // what TensorFlow says of lost workers is said in one sentence
+  const env = { ...inherited, [launcherVariable]: String(process.pid), TF_CPP_MIN_LOG_LEVEL: '3' } // what TensorFlow says of lost workers is said in one sentence
   const children: ChildProcess[] = []
   let holder: ChildProcess | undefined
   let enter: string[] = []
@@ -90,7 +119,7 @@ export async function launch({ workers, isolated, command, signal }: LaunchOptio
   return outcome
 }
 
-/** Waits for all; once one has failed, the others have little time. */
+/** Waits for all, and ends who is stopped; once one has failed, the others have little time. */
 async function supervise(children: readonly ChildProcess[], said: readonly string[]): Promise<Outcome> {
   let first: { worker: number; status: number; how: string; lost: boolean } | undefined
   let timer: NodeJS.Timeout | undefined
@@ -118,8 +147,20 @@ async function supervise(children: readonly ChildProcess[], said: readonly strin
         child.on('error', ({ message }) => end(1, `could not start: ${message}`)).on('close', end)
       }),
   )
+  const stoppedSince = new Map<ChildProcess, number>()
+  const watch = setInterval(() => {
+    for (const child of children) {
+      if (!isStopped(child.pid)) stoppedSince.delete(child)
+      else if (!stoppedSince.has(child)) stoppedSince.set(child, Date.now())
+      else if (Date.now() - (stoppedSince.get(child) ?? 0) > stoppedMs) {
+        forced = true
+        child.kill('SIGKILL')
+      }
+    }
+  }, 500)
   await Promise.all(ended)
   clearTimeout(timer)
+  clearInterval(watch)
   if (!first) return { status: children[0]?.exitCode ?? 0 }
   const last = (said[first.worker] ?? '').trim().split('\n').at(-1)
   const reason = last ? `: ${last.replace(/^makemoe: /, '')}` : ''

@@ -4,12 +4,14 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
  * The commands. Options are checked before anything is loaded or written; a person's mistake is one line on stderr and exit status 2.
  */
 import { isOneOf, keysOf } from '../checked'
-import { type ClusterOptions, lostStatus, memberOf, parallelisms } from '../cluster/options'
+import { lostStatus, parallelisms } from '../cluster/member'
 import { type Config, configFields, preset, presets, validateConfig } from '../config'
 import { ClusterError, ConfigError, MakemoeError, SetupError, TrainingError } from '../errors'
 import { comparisons } from '../lab/variants'
 import { trackers } from '../track/trackers'
 import type { BenchOptions } from './bench/bench'
+import type { WorkersBenchOptions } from './bench/workers'
+import { type ClusterOptions, memberOf } from './cluster-options'
 import { setup } from './setup/setup'
 
 /** `--learning-rate` of `learningRate`. */
@@ -25,6 +27,13 @@ function natural(text: string): number {
   const value = number(text)
   if (!Number.isInteger(value) || value < 1 || value > 1e9) throw new InvalidArgumentError('expected an integer from 1 to 1e9.')
   return value
+}
+
+/** Numbers of processes: `1,2,4`. */
+function counts(text: string): number[] {
+  const numbers = text.split(',').map(natural)
+  if (numbers.some((count) => count > 8)) throw new InvalidArgumentError('expected 1 to 8 each.')
+  return numbers
 }
 
 function seed(text: string): number {
@@ -147,6 +156,7 @@ function program(): Command {
             'resume: got --out or --preset beside it, expected neither: a run is resumed in its folder, with its config',
           )
         const member = memberOf(options)
+        if (member) (await import('./launcher')).endWithLauncher()
         await setUpQuietly(options.text === undefined)
         if (options.workers !== undefined) {
           process.exitCode = await (await import('./workers')).trainWithWorkers(config, options, process.argv.slice(3))
@@ -237,7 +247,14 @@ function program(): Command {
     .addOption(new Option('--size <name>', 'of the model').choices(['default', 'context', 'wide', 'experts', 'all']).default('default'))
     .option('--growth <file>', 'measure how time and memory grow with each dimension, and draw it (HTML)')
     .option('--json <file>', 'write the numbers as JSON')
-    .action(async (options: BenchOptions) => {
+    .option('--workers <numbers>', 'measure a step in so many processes instead, such as 1,2,4: time, bytes sent, waiting', counts)
+    .addOption(new Option('--parallel <what>', 'with --workers: what they share out').choices(parallelisms))
+    .option('--trust-network', 'with --workers, where they cannot have a network of their own')
+    .action(async ({ workers, ...options }: BenchOptions & Omit<WorkersBenchOptions, 'workers'> & { workers?: number[] }) => {
+      if (workers) {
+        await setup({ jupyter: false, text: false }, (line) => console.error(line))
+        return await (await import('./bench/workers')).benchWorkers({ ...options, workers })
+      }
       await setup({ jupyter: false, text: false, pytorch: options.withPytorch ?? false }, (line) => console.error(line))
       await (await import('./bench/bench')).bench(options)
     })

@@ -1,13 +1,14 @@
 /** `makemoe train --workers N`: starts the workers of one machine, feeds MLflow from the run's folder, and resumes a run that lost one. */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ClusterOptions, checkShares, lostStatus } from '../cluster/options'
+import { checkShares, lostStatus } from '../cluster/member'
 import type { Config } from '../config'
 import { ClusterError } from '../errors'
 import { requireNewFolder } from '../files'
-import { type RunStatus, readRunRecord } from '../track/run-record'
+import { type RunStatus, readRunRecord, recordEnd } from '../track/run-record'
 import { noTracker } from '../track/tracker'
 import { defaultTracker, type PrepareTracker, type TrackerName, trackers } from '../track/trackers'
+import type { ClusterOptions } from './cluster-options'
 import { launch, requireNamespace } from './launcher'
 import { newRunPath } from './setup/paths'
 import { stopSignal } from './stopping'
@@ -63,16 +64,19 @@ export async function trainWithWorkers(config: Config, options: WorkersOptions, 
   const path = resume ?? options.out ?? newRunPath(options.preset, config.seed)
   if (resume === undefined) requireNewFolder(path)
   const signal = stopSignal()
-  const feed = feedTracker(tracker, path)
+  let feed = feedTracker(tracker, path)
   const shared = [process.execPath, join(__dirname, 'main.js'), 'train', ...workerArguments(args), '--tracker', 'jsonl']
-  let status: RunStatus = 'FAILED'
   try {
     for (let attempt = 0; ; attempt++) {
       const again = resume !== undefined || hasCheckpoint(path)
-      if (!again && attempt > 0) rmSync(path, { recursive: true, force: true }) // lost before its first checkpoint
+      if (!again && attempt > 0) {
+        // Lost before its first checkpoint: its record ends, and a new run begins.
+        await feed.close(statusOf(path))
+        rmSync(path, { recursive: true, force: true })
+        feed = feedTracker(tracker, path)
+      }
       const command = [...shared, ...(again ? ['--resume', path] : ['--preset', options.preset, '--out', path])]
       const outcome = await launch({ workers, isolated, command, signal })
-      status = existsSync(join(path, 'run.json')) ? (readRunRecord(path).status ?? 'FAILED') : 'FAILED'
       if (outcome.lost === undefined) return outcome.status
       const sentence = `${outcome.lost}; all ${workers} workers have ended`
       if (outcome.status !== lostStatus || signal.aborted) {
@@ -83,8 +87,16 @@ export async function trainWithWorkers(config: Config, options: WorkersOptions, 
       console.error(`${sentence}; restart ${attempt + 1} of ${restarts} from the last checkpoint`)
     }
   } finally {
-    await feed.close(status)
+    await feed.close(statusOf(path))
   }
+}
+
+/** How a run ended; one whose workers could not note it was killed. */
+function statusOf(folder: string): RunStatus {
+  if (!existsSync(join(folder, 'run.json'))) return 'FAILED'
+  const { status } = readRunRecord(folder)
+  if (status === undefined) recordEnd(folder, 'KILLED')
+  return status ?? 'KILLED'
 }
 
 /** Feeds a tracker from the run's folder, since the workers reach no server. */

@@ -9,10 +9,12 @@ import { tensorflowContext } from '../tensorflow/context'
 import { takeBytes } from '../tensorflow/protos'
 import { withQuietStderr } from '../tensorflow/quiet'
 import { serverDef } from '../tensorflow/server-def'
-import type { Member } from './options'
+import type { Member } from './member'
 
 /** After which silence a process counts as lost, in milliseconds. */
 const heartbeatMs = 4000
+/** How much longer than it is told TensorFlow waits for worker 0, in milliseconds, if nothing listens there. */
+const overtimeMs = 4000
 
 /**
  * Joins; before any variable is made.
@@ -21,7 +23,8 @@ const heartbeatMs = 4000
 export function join({ hosts, index, wait }: Member): void {
   const { call, status, check } = tensorflow()
   const context = tensorflowContext()
-  const description = serverDef({ hosts, index, threads: context.threads, joinMs: 1000 * wait, heartbeatMs })
+  const joinMs = index === 0 ? 1000 * wait : Math.max(1000, 1000 * wait - overtimeMs)
+  const description = serverDef({ hosts, index, threads: context.threads, joinMs, heartbeatMs })
   withQuietStderr(() => call.TFE_EnableCollectiveOps(context.pointer, description, description.length, status))
   try {
     check()
@@ -37,6 +40,9 @@ function reasonOf(error: unknown, hosts: readonly string[], index: number): stri
   const others = hosts.flatMap((host, task) => (task === index ? [] : [`worker ${task} (${host})`]))
   const named = workers.length > 0 ? workers.map((task) => `worker ${task} (${hosts[task] ?? 'of no such host'})`) : others
   if (/Could not start gRPC server/.test(text)) return `it cannot listen on ${hosts[index]}; is the port taken?`
+  const unknown = workers.find((task) => task >= hosts.length)
+  if (unknown !== undefined) return `another worker has a longer --cluster, with a worker ${unknown}; this one has ${hosts.length} hosts`
+  if (/Unexpected task/.test(text)) return `worker 0 (${hosts[0]}) has a shorter --cluster, without a worker ${index}`
   if (/incarnation|size|mismatch|job.*not|unexpected|Invalid task/i.test(text) && /INTERNAL|INVALID/i.test(text)) return text
   const what = /heartbeat|unhealthy|preempt/i.test(text)
     ? 'no longer answers'
@@ -57,25 +63,36 @@ export function lossOf(error: unknown, { hosts, index }: Member): unknown {
  * @param facts by name: what must be the same in all processes
  * @throws ConfigError that names the worker, the fact and both values; in all processes
  */
-export function compareFacts({ hosts, index, wait }: Member, facts: Readonly<Record<string, string>>): void {
+export function compareFacts(member: Member, facts: Readonly<Record<string, string>>): void {
+  const { hosts, index, wait } = member
   const { call, status, check } = tensorflow()
   const { pointer } = tensorflowContext()
-  const key = (worker: number): string => `makemoe/facts/${worker}`
-  call.TFE_InsertConfigKeyValue(pointer, key(index), JSON.stringify(facts), status)
-  check()
-  const [first, ...rest] = hosts.map((_, worker): Record<string, string> => {
+  const tell = (what: string, value: string): void => {
+    call.TFE_InsertConfigKeyValue(pointer, `makemoe/${what}/${index}`, value, status)
+    check()
+  }
+  const ask = (what: string, worker: number, seconds: number): string => {
     const buffer = call.TF_NewBuffer()
-    call.TFE_GetConfigKeyValue(pointer, key(worker), 1000 * wait, buffer, status)
+    call.TFE_GetConfigKeyValue(pointer, `makemoe/${what}/${worker}`, 1000 * seconds, buffer, status)
     try {
       check()
+      return Buffer.from(takeBytes(buffer)).toString()
     } catch (error) {
-      throw lossOf(error, { hosts, index, wait })
+      throw lossOf(error, member)
     }
-    return JSON.parse(Buffer.from(takeBytes(buffer)).toString()) as Record<string, string>
-  })
-  for (const [i, theirs] of rest.entries()) {
-    const difference = differenceOf(first ?? {}, theirs)
-    if (difference) throw new ConfigError(`worker ${i + 1} has ${difference}`)
+  }
+  tell('facts', JSON.stringify({ 'cluster size': String(hosts.length), ...facts }))
+  let first: Record<string, string> | undefined
+  for (const worker of hosts.keys()) {
+    const theirs = JSON.parse(ask('facts', worker, wait)) as Record<string, string> // as told above
+    first ??= theirs
+    const difference = differenceOf(first, theirs)
+    if (difference === undefined) continue
+    tell('difference', difference)
+    try {
+      if (index === 0) for (const other of hosts.keys()) ask('difference', other, 2) // the store ends with worker 0
+    } catch {} // another worker has ended already
+    throw new ConfigError(`worker ${worker} has ${difference}`)
   }
 }
 

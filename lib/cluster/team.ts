@@ -17,7 +17,7 @@ import type { Dataset } from '../text/dataset'
 import type { Team } from '../train/team'
 import { Collectives } from './collectives'
 import { expertExchange } from './expert-exchange'
-import type { Member, Parallelism } from './options'
+import type { Member, Parallelism } from './member'
 
 /** Gradients travel in about so many pieces: fewer, larger messages are faster. */
 const buckets = 4
@@ -73,15 +73,19 @@ export class ClusterTeam implements Team {
   private names: string[] = []
   private readonly checksum: () => Tensor
 
-  /** @throws ConfigError if a layer's experts cannot be dealt out */
+  /**
+   * @param connected false: as one process of a team that sends nothing, see `Collectives`
+   * @throws ConfigError if a layer's experts cannot be dealt out
+   */
   constructor(
     private readonly model: SparseMoELanguageModel,
     { hosts, index }: Member,
     private readonly parallel: Parallelism,
+    connected = true,
   ) {
     this.size = hosts.length
     this.index = index
-    this.collectives = new Collectives(this.size, index)
+    this.collectives = new Collectives(this.size, index, connected)
     const { numExperts } = model.config
     this.owned = parallel === 'experts' ? numExperts / this.size : numExperts
     this.first = parallel === 'experts' ? index * this.owned : 0
@@ -98,6 +102,11 @@ export class ClusterTeam implements Team {
 
   begin(name: string): void {
     this.collectives.begin(name)
+  }
+
+  /** Bytes that this process sends in the function that was traced, or run op by op, last. */
+  get bytesSent(): number {
+    return this.collectives.bytesSent
   }
 
   private isReplicated(name: string): boolean {

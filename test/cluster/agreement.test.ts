@@ -1,6 +1,6 @@
 /** One, two and four real processes train the same model on the same batches. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { decodeSafetensors } from 'makemoe/internals'
 import { expect, test } from 'vitest'
 import { folder, lossesOf, metricsOf, train } from './run'
@@ -50,4 +50,58 @@ test('with a capacity, the same tokens are dropped whether experts are dealt out
   for (const [name, value] of Object.entries(expected ?? {}))
     expect(Math.abs((first?.[name] ?? Number.NaN) - value), name).toBeLessThan(1e-5 * Math.max(0.1, Math.abs(value)))
   expect(largestDifference(lossesOf(experts), lossesOf(data))).toBeLessThan(1e-5)
+})
+
+test('gradients of the first step agree element by element: one process, data-parallel, expert-parallel', async () => {
+  const parts = join(folder, 'gradients.ts')
+  writeFileSync(
+    parts,
+    `import { writeFileSync } from 'node:fs'
+    import { AdamW, type MakeOptimizer } from 'makemoe'
+    const valueOf = (name: string): string => process.argv[process.argv.indexOf(name) + 1] ?? ''
+    const worker = process.argv.includes('--worker') ? valueOf('--worker') : '0'
+    export const optimizer: MakeOptimizer = (parameters, options) => {
+      const adamw = new AdamW(parameters, options)
+      const apply = adamw.apply.bind(adamw)
+      let isFirst = true
+      adamw.apply = (gradients) => {
+        const entries = parameters.map(([name], i) => [name, [...gradients[i].dataSync()]])
+        if (isFirst) writeFileSync(valueOf('--out') + '.gradients-' + worker, JSON.stringify(entries))
+        isFirst = false
+        apply(gradients)
+      }
+      return adamw
+    }`,
+  )
+  /** What each process gave to its optimizer, by name. */
+  const gradientsOf = async (name: string, ...args: string[]) => {
+    const run = await trained(name, '--eager', '--parts', parts, '--steps', '1', '--balance', 'switch:0.01,load:0.1,z:0.001', ...args)
+    const files = readdirSync(folder).filter((file) => file.startsWith(`${name}.gradients-`))
+    return files.map((file) => new Map(JSON.parse(readFileSync(join(dirname(run), file), 'utf8')) as [string, number[]][])) // as written
+  }
+  const agree = (all: Awaited<ReturnType<typeof gradientsOf>>, expected: (typeof all)[number] | undefined, what: string): void => {
+    expect(new Set(all.flatMap((each) => [...each.keys()])), what).toEqual(new Set(expected?.keys()))
+    for (const each of all)
+      for (const [name, values] of each) {
+        const reference = expected?.get(name) ?? []
+        const scale = Math.max(...reference.map(Math.abs))
+        expect(values.length).toBe(reference.length)
+        expect(largestDifference(values, reference), `${what}: ${name}, at most ${scale}`).toBeLessThan(1e-5 * Math.min(1, scale))
+      }
+  }
+  const [one] = await gradientsOf('gradients-one')
+  expect([...(one?.values() ?? [])].flat().some((value) => Math.abs(value) > 0.01)).toBe(true)
+  for (const [count, parallel] of [
+    ['2', 'data'],
+    ['2', 'experts'],
+    ['4', 'experts'],
+  ] as const) {
+    const all = await gradientsOf(`gradients-${count}-${parallel}`, '--workers', count, '--parallel', parallel)
+    expect(all).toHaveLength(Number(count))
+    agree(all, one, `${count}, ${parallel}`)
+  }
+  // With a capacity, which counts within a process's share of the batch, the same pairs are dropped by both.
+  const dropping = ['--capacity-factor', '0.75', '--workers', '2', '--parallel']
+  const [data] = await gradientsOf('dropping-data', ...dropping, 'data')
+  agree(await gradientsOf('dropping-experts', ...dropping, 'experts'), data, 'dropping')
 })

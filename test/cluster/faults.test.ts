@@ -1,22 +1,59 @@
 /** What goes wrong among real processes: each fault ends all of them within ten seconds, with a sentence that names the worker and the reason. */
 import { spawnSync } from 'node:child_process'
-import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { ClusterError } from 'makemoe'
-import { differenceOf, lossOf, memberOf, newestCheckpoint, TensorflowError, workerArguments } from 'makemoe/internals'
+import { newestCheckpoint } from 'makemoe/internals'
 import { expect, test } from 'vitest'
-import { type Ended, folder, isolated, lossesOf, main, metricsOf, options, type Running, start, text, train, until, workerOf } from './run'
+import {
+  type Ended,
+  folder,
+  isListening,
+  isolated,
+  lossesOf,
+  main,
+  metricsOf,
+  options,
+  type Running,
+  root,
+  start,
+  text,
+  train,
+  until,
+  workerOf,
+} from './run'
 
 const long = ['--steps', '100000', '--checkpoint-every', '20']
 let nextPort = 42_000 + (process.pid % 500) * 8
 
+const hostsOf = (count: number): string[] => Array.from({ length: count }, () => `127.0.0.1:${nextPort++}`)
+
+/** Starts one worker, as on one of several machines. */
+const startWorker = (worker: number, hosts: readonly string[], args: readonly string[], program = main): Running =>
+  start(
+    [...options, '--cluster', hosts.join(), '--worker', String(worker), '--trust-network', ...args],
+    { TF_CPP_MIN_LOG_LEVEL: '3' },
+    program,
+  )
+
 /** Starts workers one by one, as on several machines. */
 function several(count: number, args: (worker: number) => readonly string[], which = [...Array(count).keys()]): Running[] {
-  const hosts = Array.from({ length: count }, () => `127.0.0.1:${nextPort++}`).join()
-  return which.map((worker) =>
-    start([...options, '--cluster', hosts, '--worker', String(worker), '--trust-network', ...args(worker)], { TF_CPP_MIN_LOG_LEVEL: '3' }),
-  )
+  const hosts = hostsOf(count)
+  return which.map((worker) => startWorker(worker, hosts, args(worker)))
+}
+
+/** All have ended within ten seconds of the moment when their servers were there, each with one sentence. */
+async function expectSentences(running: readonly Running[], sentences: readonly RegExp[]): Promise<void> {
+  const isThere = ({ child }: Running): boolean => child.exitCode !== null || isListening(child.pid)
+  await until(() => running.every(isThere), 'the joining')
+  const begin = Date.now()
+  const ended = await all(running)
+  for (const [i, { status, output, at }] of ended.entries()) {
+    expect(output).toMatch(sentences[i] ?? /^$/)
+    expect(output.match(/^makemoe: /gm)).toHaveLength(1)
+    expect([2, 3]).toContain(status)
+    expect(at - begin).toBeLessThan(10_000)
+  }
 }
 
 const all = (running: readonly Running[]): Promise<Ended[]> => Promise.all(running.map(({ ended }) => ended))
@@ -66,6 +103,37 @@ test('SIGSTOP: the others notice within ten seconds, and nothing is left of it; 
   expect(workerOf(run, 0) ?? workerOf(run, 1)).toBe(undefined)
 })
 
+test.each([
+  ['starts', 1, () => true],
+  ['starts', 0, () => true],
+  ['joins', 1, isListening],
+])('SIGSTOP while a worker %s: all end within ten seconds, worker %i is named', async (when, worker, isThere) => {
+  const run = join(folder, `stopped-${when}-${worker}`)
+  const running = start([...options, '--out', run, '--workers', '2', ...long, '--restarts', '0'])
+  const pid = await until(() => workerOf(run, worker), 'the worker')
+  await until(() => isThere(pid), 'the moment')
+  process.kill(pid, 'SIGSTOP')
+  const begin = Date.now()
+  const { status, output, at } = await running.ended
+  expect(at - begin).toBeLessThan(10_000)
+  expect(status, output).toBe(3)
+  expect(output).toMatch(new RegExp(`worker ${worker} no longer answered; all 2 workers have ended, after 0 of 0 restarts`))
+  expect(workerOf(run, 0) ?? workerOf(run, 1)).toBe(undefined)
+})
+
+test.each([
+  ['they train', (run: string) => linesOf(run) > 3],
+  ['they join', (run: string) => [0, 1].some((worker) => isListening(workerOf(run, worker)))],
+])('kill -9 of the launcher while %s: within ten seconds no worker is left', async (when, isNow) => {
+  const run = join(folder, `no-launcher-${when.replace(' ', '-')}`)
+  const running = start([...options, '--out', run, '--workers', '2', ...long])
+  await until(() => isNow(run), when)
+  const workers = [0, 1].map((worker) => workerOf(run, worker))
+  expect(workers).not.toContain(undefined)
+  running.child.kill('SIGKILL')
+  await until(() => workerOf(run, 0) === undefined && workerOf(run, 1) === undefined, 'the end of the workers', 10)
+})
+
 test('Ctrl-C: all workers stop after the same step, and the run can be resumed by another number of them', async () => {
   const run = join(folder, 'interrupted')
   const running = start([...options, '--out', run, '--workers', '2', ...long])
@@ -87,13 +155,33 @@ test.each([
 ])('%s ends all with one sentence', async (name, which, different, sentence) => {
   const out = join(folder, name.replaceAll(' ', '-'))
   const running = several(2, (worker) => ['--steps', '3', '--out', out, ...(worker === 1 ? different : [])], which)
-  const begin = Date.now()
-  for (const { status, output } of await all(running)) {
-    expect(output).toMatch(sentence)
-    expect([2, 3]).toContain(status)
-  }
-  expect(Date.now() - begin).toBeLessThan(25_000) // starting included, on a busy machine
+  await expectSentences(running, [sentence, sentence])
   rmSync(out, { recursive: true, force: true })
+})
+
+test.each([
+  ['more', 2, 3, /worker 1 has cluster size 3, worker 0 has 2/, /worker 1 has cluster size 3, worker 0 has 2/],
+  ['fewer', 3, 2, /worker 2 \(\S+\) did not come/, /another worker has a longer --cluster, with a worker 2; this one has 2 hosts/],
+])('worker 1 has %s hosts than worker 0: both end with one sentence', async (name, ofFirst, ofSecond, ...sentences) => {
+  const args = ['--steps', '3', '--batch-size', '12', '--parallel', 'data', '--out', join(folder, `${name}-hosts`)]
+  const hosts = hostsOf(3)
+  const running = [ofFirst, ofSecond].map((count, worker) => startWorker(worker, hosts.slice(0, count), args))
+  await expectSentences(running, sentences)
+})
+
+test('another version of the code in one worker ends both with one sentence', async () => {
+  const other = mkdtempSync(join(root, 'node_modules/.other-version-')) // as deep as lib/dist, with the same packages
+  cpSync(join(root, 'lib/dist'), other, { recursive: true })
+  appendFileSync(join(other, 'moe/capacity.js'), '// fixed\n')
+  const args = ['--steps', '3', '--out', join(folder, 'version')]
+  const hosts = hostsOf(2)
+  const running = [main, join(other, 'cli/main.js')].map((program, worker) => startWorker(worker, hosts, args, program))
+  const sentence = /worker 1 has version [0-9a-f]{12}, worker 0 has [0-9a-f]{12}/
+  try {
+    await expectSentences(running, [sentence, sentence])
+  } finally {
+    rmSync(other, { recursive: true })
+  }
 })
 
 test('a port that is taken', async () => {
@@ -148,41 +236,4 @@ test('weights that differ between workers stop the run; a dead-lock is ended by 
   const { status, output } = await stuck.ended
   expect(status, output).toBe(3)
   expect(output).toMatch(/no step was made for 10 s: the workers wait for each other/)
-})
-
-test('what cannot work is refused before anything starts', async () => {
-  const refused = async (...args: string[]): Promise<string> => {
-    const { status, output } = await train(...args, '--out', join(folder, 'refused'))
-    expect(status).toBe(2)
-    return output
-  }
-  expect(await refused('--cluster', 'a:1,b:1', '--worker', '0')).toMatch(/no --trust-network: TensorFlow listens on all network interfaces/)
-  expect(await refused('--workers', '3')).toMatch(/batchSize: got 8 sequences in total, expected a multiple of the 3 workers/)
-  expect(() => memberOf({ workers: 9 })).toThrow(/workers: got 9, expected 2 to 8/)
-  expect(() => memberOf({ cluster: 'a:1,b', worker: 0 })).toThrow(/cluster: got b, expected host:port/)
-  expect(() => memberOf({ cluster: 'a:1,b:1', worker: 2 })).toThrow(/worker: got 2, expected 0 to 1/)
-})
-
-test('TF_CONFIG names the workers', () => {
-  const config = { cluster: { worker: ['a:1', 'b:2'] }, task: { type: 'worker', index: 1 } }
-  const member = memberOf({ trustNetwork: true }, { TF_CONFIG: JSON.stringify(config) })
-  expect(member).toEqual({ hosts: ['a:1', 'b:2'], index: 1, wait: 8 })
-  const withChief = JSON.stringify({ ...config, cluster: { chief: ['c:3'], worker: ['a:1'] } })
-  expect(() => memberOf({}, { TF_CONFIG: withChief })).toThrow(/TF_CONFIG: got the job chief/)
-  expect(memberOf({}, {})).toBe(undefined)
-})
-
-test('facts are compared by name, and the launcher keeps its own options to itself', () => {
-  expect(differenceOf({ version: 'a', seed: '1' }, { version: 'b', seed: '1' })).toBe('version b, worker 0 has a')
-  expect(differenceOf({ seed: '1' }, { seed: '1' })).toBe(undefined)
-  expect(workerArguments(['--workers', '2', '--steps', '3', '--out=x', '--mlflow', '--eager'])).toEqual(['--steps', '3', '--eager'])
-})
-
-test("TensorFlow's words about a lost worker become a sentence; other errors stay as they are", () => {
-  const member = { hosts: ['a:1', 'b:2'], index: 0, wait: 8 }
-  const lost = lossOf(new TensorflowError('The following tasks are unhealthy (stopped sending heartbeats): /job:worker/task:1', 14), member)
-  expect(lost).toBeInstanceOf(ClusterError)
-  expect(String(lost)).toMatch(/worker 0 stopped: worker 1 \(b:2\) no longer answers/)
-  const other = new Error('of something else')
-  expect(lossOf(other, member)).toBe(other)
 })

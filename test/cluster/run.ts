@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
 
-export const main = join(__dirname, '../../lib/dist/cli/main.js')
+export const root = join(__dirname, '../..')
+export const main = join(root, 'lib/dist/cli/main.js')
 export const folder = mkdtempSync(join(tmpdir(), 'makemoe-cluster-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 export const text = join(folder, 'text.txt')
@@ -31,9 +32,9 @@ export interface Running {
 }
 
 /** Starts `train`. */
-export function start(args: readonly string[], env: Record<string, string> = {}): Running {
+export function start(args: readonly string[], env: Record<string, string> = {}, program = main): Running {
   const trust = args.includes('--workers') && !isolated ? ['--trust-network'] : []
-  const child = spawn(process.execPath, [main, 'train', ...args, ...trust], {
+  const child = spawn(process.execPath, [program, 'train', ...args, ...trust], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -70,6 +71,19 @@ export function workerOf(run: string, worker: number): number | undefined {
     }
   })
   return found === undefined ? undefined : Number(found)
+}
+
+/** Whether a process listens on the port of its worker, as it does from the joining on. */
+export function isListening(pid: number | undefined): boolean {
+  try {
+    const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    const address = line[line.indexOf('--cluster') + 1]?.split(',')[Number(line[line.indexOf('--worker') + 1])]
+    const port = Number(address?.split(':')[1]).toString(16).toUpperCase().padStart(4, '0')
+    const listening = new RegExp(`: [0-9A-F]+:${port} [0-9A-F:]+ 0A `)
+    return ['tcp', 'tcp6'].some((table) => listening.test(readFileSync(`/proc/${pid}/net/${table}`, 'utf8')))
+  } catch {
+    return false // it has ended, or not begun
+  }
 }
 
 /** The metrics of a run that do not depend on the clock. */

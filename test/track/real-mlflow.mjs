@@ -2,7 +2,7 @@
 // later; then everything is read back over REST. node test/track/real-mlflow.mjs; needs npm run setup and a free port.
 import assert from 'node:assert'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
@@ -81,17 +81,27 @@ async function compare(folder, status) {
   const found = await api('runs/search', { experiment_ids: [info.experiment_id], filter: `tags.\`makemoe.id\` = '${description.id}'` })
   assert.equal(found.runs.length, 1)
 }
-const train = (out, signal) =>
+const inTraining = (out) => {
+  const file = join(out, 'metrics.jsonl')
+  return existsSync(file) && readFileSync(file, 'utf8').split('\n').length > 100
+}
+const train = (out, signal, more = []) =>
   new Promise((done) => {
-    const child = spawn(process.execPath, makemoe('train', ...tiny, '--out', out), { cwd: root, env, stdio: 'ignore' })
-    const file = join(out, 'metrics.jsonl')
-    const inTraining = () => existsSync(file) && readFileSync(file, 'utf8').split('\n').length > 100
-    const watch = signal && setInterval(() => inTraining() && child.kill(signal), 50)
+    const child = spawn(process.execPath, makemoe('train', ...tiny, ...more, '--out', out), { cwd: root, env, stdio: 'ignore' })
+    const watch = signal && setInterval(() => inTraining(out) && child.kill(signal), 50)
     child.on('close', (code, by) => {
       clearInterval(watch)
       done(code ?? by)
     })
   })
+/** Kills worker 1 of the run in a folder, by its command line. */
+const killWorker = (folder) => {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
+    try {
+      const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      if (line.includes(folder) && line[line.indexOf('--worker') + 1] === '1') process.kill(Number(pid), 'SIGKILL')
+    } catch {} // it has ended
+}
 const sync = (folder) => {
   const { status, stderr } = spawnSync(process.execPath, makemoe('mlflow', '--sync', folder), { cwd: root, env, encoding: 'utf8' })
   assert.equal(status, 0, stderr)
@@ -129,6 +139,29 @@ try {
   const killed = JSON.parse(readFileSync(join(scratch, 'killed', 'mlflow.json'), 'utf8'))
   assert.equal((await api(`runs/get?run_id=${killed.run.id}`)).run.info.status, 'KILLED')
   console.log('alone: runs without a server were sent later, a killed one as KILLED')
+
+  // Workers reach no server: their launcher sends what is in the folder.
+  const isolated = spawnSync('unshare', ['-rn', 'true']).status === 0
+  const workers = ['--workers', '2', '--checkpoint-every', '50', ...(isolated ? [] : ['--trust-network'])]
+  for (const [name, isNow] of [
+    ['workers', (out) => inTraining(out) && existsSync(join(out, 'checkpoints'))],
+    ['early', (out) => existsSync(join(out, 'mlflow.json'))],
+  ]) {
+    const out = join(scratch, name)
+    let first
+    const watch = setInterval(() => {
+      if (!isNow(out)) return
+      clearInterval(watch)
+      first = JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')).id
+      killWorker(out)
+    }, 20)
+    assert.equal(await train(out, undefined, name === 'early' ? ['--workers', '2', ...workers.slice(4)] : workers), 0)
+    assert(first, 'no worker was killed')
+    await compare(out, 'FINISHED')
+    const { id } = JSON.parse(readFileSync(join(out, 'run.json'), 'utf8'))
+    assert.equal(id === first, name === 'workers') // killed before its first checkpoint, a run begins anew
+    console.log(`${name}: two workers, one killed; all of the run is on the server, once`)
+  }
 } finally {
   try {
     kill()
