@@ -4,10 +4,10 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { lostStatus } from '../cluster/member'
 import { ConfigError } from '../errors'
 import { libc } from '../libc'
+import { freePorts } from '../ports'
 import { distrust } from './cluster-options'
 
 /** How long the others may take to notice that one was lost, in milliseconds; then they are ended. */
@@ -51,22 +51,6 @@ export function requireNamespace(trusted: boolean): boolean {
   return allowed
 }
 
-/** Free ports: each attempt has new ones, since a server never gives its port back. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer()
-      return new Promise<typeof server>((resolve, reject) => server.on('error', reject).listen(0, '127.0.0.1', () => resolve(server)))
-    }),
-  )
-  const ports = servers.map((server) => {
-    const address = server.address()
-    return typeof address === 'object' && address ? address.port : 0
-  })
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
-}
-
 /** How an attempt ended. */
 export interface Outcome {
   /** That of worker 0, or of the first that failed. */
@@ -87,6 +71,7 @@ export interface LaunchOptions {
 
 /** Runs all workers once. Worker 0 has the terminal; of the others, what they say last is shown if they fail. */
 export async function launch({ workers, isolated, command, signal }: LaunchOptions): Promise<Outcome> {
+  // Each attempt has new ports, since a server never gives its port back.
   const hosts = (await freePorts(workers)).map((port) => `127.0.0.1:${port}`).join()
   const { MLFLOW_TRACKING_URI: _uri, TF_CONFIG: _config, ...inherited } = process.env // the launcher feeds MLflow, from outside
   const env = { ...inherited, [launcherVariable]: String(process.pid), TF_CPP_MIN_LOG_LEVEL: '3' } // what TensorFlow says of lost workers is said in one sentence

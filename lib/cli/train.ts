@@ -127,7 +127,7 @@ interface Prepared extends LoadedParts {
  * @throws ConfigError, TextError before anything is written
  */
 export async function train(config: Config, options: TrainOptions): Promise<number> {
-  enter(options, config)
+  await enter(options, config)
   const prepared = prepare(config, options, await loadParts(options.parts))
   const { corpus, tokenizer, dataset, parts, partsFile } = prepared
   const streams = createStreams(config.seed)
@@ -148,7 +148,7 @@ export async function train(config: Config, options: TrainOptions): Promise<numb
  * @throws CheckpointError, ConfigError before anything is written
  */
 export async function resume(given: Partial<Config>, options: TrainOptions & { readonly resume: string }): Promise<number> {
-  enter(options)
+  await enter(options)
   const loaded = await loadParts(options.parts)
   const saved = loadResumable(options.resume, loaded.parts, loaded.partsFile)
   const config = resumedConfig(saved.config, given)
@@ -181,10 +181,10 @@ export async function resume(given: Partial<Config>, options: TrainOptions & { r
 const isSilent = ({ member }: TrainOptions): boolean => member !== undefined && member.index > 0
 
 /** Joins the other processes, if there are any; before any variable is made. */
-function enter({ member, parallel = 'experts' }: TrainOptions, config?: Config): void {
+async function enter({ member, parallel = 'experts' }: TrainOptions, config?: Config): Promise<void> {
   if (!member) return
   if (config) checkShares(config, member.hosts.length, parallel)
-  joinCluster(member)
+  await joinCluster(member)
 }
 
 /** What must be the same in all processes. */

@@ -4,6 +4,7 @@
  */
 import { messageOf } from '../checked'
 import { ClusterError, ConfigError } from '../errors'
+import { listens } from '../ports'
 import { TensorflowError, tensorflow } from '../tensorflow/c-api'
 import { tensorflowContext } from '../tensorflow/context'
 import { takeBytes } from '../tensorflow/protos'
@@ -13,17 +14,19 @@ import type { Member } from './member'
 
 /** After which silence a process counts as lost, in milliseconds. */
 const heartbeatMs = 4000
-/** How much longer than it is told TensorFlow waits for worker 0, in milliseconds, if nothing listens there. */
-const overtimeMs = 4000
 
 /**
  * Joins; before any variable is made.
  * @throws ClusterError that says who did not come, or that the port is taken
  */
-export function join({ hosts, index, wait }: Member): void {
+export async function join({ hosts, index, wait }: Member): Promise<void> {
+  const [leader = ''] = hosts
+  if (index > 0 && !(await listens(leader, wait)))
+    // TensorFlow waits four seconds longer than it is told, if nothing is there
+    throw new ClusterError(`worker ${index} of ${hosts.length} could not join: worker 0 (${leader}) did not come`)
   const { call, status, check } = tensorflow()
   const context = tensorflowContext()
-  const joinMs = index === 0 ? 1000 * wait : Math.max(1000, 1000 * wait - overtimeMs)
+  const joinMs = 1000 * (index === 0 ? wait : wait + 1) // worker 0, which counts them, says first who did not come
   const description = serverDef({ hosts, index, threads: context.threads, joinMs, heartbeatMs })
   withQuietStderr(() => call.TFE_EnableCollectiveOps(context.pointer, description, description.length, status))
   try {
@@ -43,7 +46,6 @@ function reasonOf(error: unknown, hosts: readonly string[], index: number): stri
   const unknown = workers.find((task) => task >= hosts.length)
   if (unknown !== undefined) return `another worker has a longer --cluster, with a worker ${unknown}; this one has ${hosts.length} hosts`
   if (/Unexpected task/.test(text)) return `worker 0 (${hosts[0]}) has a shorter --cluster, without a worker ${index}`
-  if (/incarnation|size|mismatch|job.*not|unexpected|Invalid task/i.test(text) && /INTERNAL|INVALID/i.test(text)) return text
   const what = /heartbeat|unhealthy|preempt/i.test(text)
     ? 'no longer answers'
     : /timed? ?out|deadline/i.test(text)

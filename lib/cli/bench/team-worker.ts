@@ -33,12 +33,16 @@ export interface TeamAnswer {
   readonly bytesSent: number
 }
 
-function measure({ size, parallel, capacityFactor, rounds }: TeamRequest, hosts: readonly string[], index: number): TeamAnswer {
+async function measure(
+  { size, parallel, capacityFactor, rounds }: TeamRequest,
+  hosts: readonly string[],
+  index: number,
+): Promise<TeamAnswer> {
   const member = { hosts, index, wait: 60 }
   const config = { ...presets.makemoe, ...size, capacityFactor }
   checkShares(config, hosts.length, parallel)
   const several = hosts.length > 1
-  if (several) join(member)
+  if (several) await join(member)
   const rows = size.batchSize / hosts.length
   const streams = several ? shareOfStreams(createStreams(1), member, rows * size.blockSize) : createStreams(1)
   const model = new SparseMoELanguageModel({ ...config, vocabSize: 65 }, streams.init)
@@ -74,7 +78,7 @@ function measure({ size, parallel, capacityFactor, rounds }: TeamRequest, hosts:
   return { ...times, bytesSent: team?.bytesSent ?? 0 }
 }
 
-if (require.main === module) {
+async function main(): Promise<void> {
   endWithLauncher()
   const options = {
     cluster: { type: 'string' },
@@ -85,7 +89,9 @@ if (require.main === module) {
   const { values, positionals } = parseArgs({ options, allowPositionals: true })
   const index = Number(values.worker)
   const request = JSON.parse(at(positionals, 0)) as TeamRequest // the bench wrote it
-  const answer = measure(request, (values.cluster ?? '').split(','), index)
+  const answer = await measure(request, (values.cluster ?? '').split(','), index)
   if (index === 0) writeFileAtomic(at(positionals, 1), JSON.stringify(answer))
-  process.exit(0) // a server of TensorFlow keeps the process alive
 }
+
+// A server of TensorFlow would keep the process alive; an error that nobody catches ends it.
+if (require.main === module) void main().then(() => process.exit(0))
