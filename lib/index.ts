@@ -67,9 +67,11 @@ export { Trainer, type TrainerOptions } from './train/trainer'
 
 // The laboratory
 export { knockOut } from './lab/knock-out'
+export { inspect } from './lab/inspect'
 export { inspectionPage } from './lab/inspection-page'
 export { type LayerObservation, observe } from './lab/observe'
 export { compare, type CompareOptions, type Measurement } from './lab/compare'
+export { type Comparison, readComparison } from './lab/comparison-file'
 export { comparisonTable, summarize } from './lab/summary'
 export { comparisons, type Variant, type Variants } from './lab/variants'
 

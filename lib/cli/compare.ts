@@ -4,6 +4,7 @@ import type { Config } from '../config'
 import { ConfigError } from '../errors'
 import { writeFileAtomic } from '../files'
 import { compare, type Measurement } from '../lab/compare'
+import { comparisonFormat } from '../lab/comparison-file'
 import { comparisonTable, summarize } from '../lab/summary'
 import { type ComparisonName, comparisons, type Variants } from '../lab/variants'
 import { comparisonCurves, describeComparison } from '../plot/comparison'
@@ -71,7 +72,7 @@ export async function compareVariants(config: Config, options: CompareCommandOpt
   }
   const rows = summarize(measurements)
   console.log(`\n${comparisonTable(rows)}\n`)
-  const result = { format: 'makemoe-comparison-1', name, config, seeds, variants, rows, measurements }
+  const result = { format: comparisonFormat, name, config, seeds, variants, rows, measurements }
   const json = JSON.stringify(result, (_, value: unknown) => (typeof value === 'function' ? String(value) : value), 1)
   writeFileAtomic(join(folder, `${name}.json`), `${json}\n`)
   const figures = (['steps', 'FLOPs', 'seconds'] as const).map((against) => comparisonCurves(measurements, against))

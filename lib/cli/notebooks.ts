@@ -84,6 +84,22 @@ const expectations = {
       '`return tf.matMul(row, model.head.weight);`',
     ],
   },
+  makeMoE_Routing_Laboratory: {
+    drawings: 1,
+    figures: [
+      'Training, to be watched',
+      'Who does the work in each layer',
+      'Chosen together, layer 7',
+      'Each character on the color of its first expert, layer 0',
+      'Each character on the color of its first expert, layer 7',
+      'Validation loss against steps',
+      'Validation loss against FLOPs',
+      'Validation loss against seconds',
+      'Without one expert',
+      'Saturation',
+    ],
+    words: ['8 layers, 2048 tokens', 'sequence: by hand', 'dense, equal active parameters', 'experts at random'],
+  },
 } as const
 
 export type NotebookName = keyof typeof expectations

@@ -262,6 +262,34 @@ export function loadOverTraining(steps: readonly number[], load: readonly Matrix
 }
 
 /**
+ * Which experts work together: of the tokens that chose the expert of a row, the share that chose the one of the column too.
+ * @param shares [E][E]; the diagonal stays empty
+ */
+export function coActivationMap(shares: Matrix, title = 'Chosen together'): Figure {
+  const trace = {
+    type: 'heatmap',
+    z: shares.map((row, i) => row.map((share, j) => (i === j || !Number.isFinite(share) ? null : Number(share.toFixed(3))))),
+    hoverongaps: false,
+    hovertemplate: 'of the tokens of expert %{y}, %{z:.0%} also go to %{x}<extra></extra>',
+    texttemplate: '%{z:.2f}',
+    colorscale: sequential,
+    zmin: 0,
+    xgap: 1,
+    ygap: 1,
+    colorbar: colorbar('share'),
+  }
+  return {
+    data: [trace],
+    layout: layout(title, 'also goes to expert', 'tokens of expert', {
+      height: 170 + 32 * shares.length,
+      margin: mapMargin,
+      xaxis: { dtick: 1, showgrid: false },
+      yaxis: { dtick: 1, autorange: 'reversed', showgrid: false },
+    }),
+  }
+}
+
+/**
  * What switching off each expert does to the loss: a row for each layer, a column for each expert.
  * @param without [L][E] losses in nats with that expert switched off; undefined where a layer's router minds no bias
  * @param loss in nats, with all of them

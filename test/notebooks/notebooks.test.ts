@@ -18,8 +18,16 @@ const read = (name: string): { raw: string; cells: Cell[] } => {
   return { raw, cells: JSON.parse(raw).cells }
 }
 
-test('all three are there', () => {
-  expect(names.sort()).toEqual(['makeMoE_Concise.ipynb', 'makeMoE_from_Scratch.ipynb', 'makeMoE_from_Scratch_with_Expert_Capacity.ipynb'])
+/** The steps of the training that each shows. */
+const trainings: Readonly<Record<string, number>> = {
+  'makeMoE_Concise.ipynb': 5000,
+  'makeMoE_Routing_Laboratory.ipynb': 200,
+  'makeMoE_from_Scratch.ipynb': 5000,
+  'makeMoE_from_Scratch_with_Expert_Capacity.ipynb': 5000,
+}
+
+test('all four are there', () => {
+  expect(names.sort()).toEqual(Object.keys(trainings))
 })
 
 describe.each(names)('%s', (name) => {
@@ -69,6 +77,6 @@ describe.each(names)('%s', (name) => {
   })
   test('the committed training is the full one', () => {
     const shown = outputs.map((output) => joined(output.data?.['text/plain'])).join('\n')
-    expect(shown).toContain('step 5000/5000')
+    expect(shown).toContain(`step ${trainings[name]}/${trainings[name]}`)
   })
 })

@@ -7,6 +7,7 @@ import {
   capacityGrid,
   characterExpertMap,
   characterFrequencies,
+  coActivationMap,
   Display,
   dispatchDrawing,
   droppedTokens,
@@ -101,6 +102,13 @@ figures.loadOverTraining = loadOverTraining(
   ],
 )
 
+figures.coActivationMap = coActivationMap(
+  [
+    [1, 0.25],
+    [Number.NaN, Number.NaN],
+  ],
+  'Layer 0',
+)
 figures.knockOutMap = knockOutMap([[2.1, 2.0, 2.35], undefined], 2)
 
 describe('figures are plain, titled, labelled and legible', () => {
@@ -138,6 +146,13 @@ describe('figures are plain, titled, labelled and legible', () => {
       [1, 0],
       [1, 2],
     ])
+    // without the diagonal, and without experts that nobody chose
+    expect(data('coActivationMap')).toMatchObject({
+      z: [
+        [null, 0.25],
+        [null, null],
+      ],
+    })
     // a row for each layer with what the loss rises by; a layer that minds no bias is empty
     expect(data('knockOutMap')).toMatchObject({ z: [[0.1, 0, 0.35], []], x: ['0', '1', '2'], y: ['0', '1'] })
     expect(figures.knockOutMap?.layout).toMatchObject({
