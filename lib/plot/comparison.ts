@@ -76,11 +76,11 @@ const axes = {
   steps: { label: 'step', of: () => 1 },
   /** Forward and backward: three times the forward pass. */
   FLOPs: {
-    label: 'floating-point operations of training (10^12)',
+    label: 'FLOPs of training (10^12)',
     of: ({ flopsPerToken = Number.NaN, tokensPerStep = Number.NaN }: ComparedCurve) => (3 * flopsPerToken * tokensPerStep) / 1e12,
   },
   seconds: {
-    label: 'training time on this machine (seconds, evaluation not counted)',
+    label: 'seconds of training, on this machine',
     of: ({ millisecondsPerStep = Number.NaN }: ComparedCurve) => millisecondsPerStep / 1000,
   },
 } as const
