@@ -12,6 +12,10 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN
 }
 
+/** The value below which a share of the numbers lies, the upper of two; NaN of none. */
+export const quantile = (values: readonly number[], share: number): number =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))] ?? Number.NaN
+
 /** Entropy in nats of counts or weights, made to sum to 1. */
 export function entropyOf(weights: readonly number[]): number {
   const total = weights.reduce((sum, weight) => sum + weight, 0)

@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { workersOf } from './workers.mjs'
 
 const root = resolve(import.meta.dirname, '../..')
 const scratch = mkdtempSync(join(tmpdir(), 'makemoe-check-'))
@@ -15,15 +16,6 @@ const args = ['train', ...sizes.split(' '), '--text', text, '--sample', '20', '-
 
 const steps = () =>
   existsSync(join(run, 'metrics.jsonl')) ? readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').length : 0
-const workerOf = (index) =>
-  readdirSync('/proc').find((pid) => {
-    try {
-      const line = /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0') : []
-      return line.includes(run) && line.includes('--worker') && line[line.indexOf('--worker') + 1] === String(index)
-    } catch {
-      return false // it has ended
-    }
-  })
 
 try {
   const child = spawn(process.execPath, [main, ...args, '--out', run, '--workers', '2', '--restarts', '1'], {
@@ -34,10 +26,10 @@ try {
   const ended = new Promise((done) => child.on('close', done))
   for (const minimum of [25, 60]) {
     while (steps() < minimum && child.exitCode === null) await new Promise((done) => setTimeout(done, 100))
-    const pid = workerOf(1)
+    const pid = workersOf(run).get(1)
     assert(pid, output)
-    process.kill(Number(pid), 'SIGKILL')
-    while (workerOf(1) === pid) await new Promise((done) => setTimeout(done, 50))
+    process.kill(pid, 'SIGKILL')
+    while (workersOf(run).get(1) === pid) await new Promise((done) => setTimeout(done, 50))
   }
   const killed = Date.now()
   assert.equal(await ended, 3, output)

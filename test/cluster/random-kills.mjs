@@ -2,9 +2,10 @@
 // node test/cluster/random-kills.mjs [KILLS] [WORKERS] [SEED], default 5 2 1; 100 kills take about half an hour on two cores.
 import assert from 'node:assert'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { workersOf } from './workers.mjs'
 
 const [kills = 5, workers = 2, seed = 1] = process.argv.slice(2).map(Number)
 const root = resolve(import.meta.dirname, '../..')
@@ -31,17 +32,6 @@ const random = () => {
 }
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
 
-/** The workers of the run in a folder, by their command lines. */
-const workersOf = (run) =>
-  readdirSync('/proc').filter((pid) => {
-    try {
-      const line = /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0') : []
-      return line.includes(run) && line.includes('--worker')
-    } catch {
-      return false // it has ended
-    }
-  })
-
 const start = (run) => {
   const args = ['train', ...options, '--out', run, '--workers', String(workers), '--restarts', String(kills)]
   const child = spawn(process.execPath, [join(root, 'lib/dist/cli/main.js'), ...args, '--trust-network'], {
@@ -63,12 +53,12 @@ try {
   const restarts = () => running.output.match(/; restart \d+ of/g)?.length ?? 0
   while (killed < kills && running.child.exitCode === null) {
     // From the first moment of a start-up, joining and tracing included, to well within the training.
-    while (workersOf(run).length < workers && running.child.exitCode === null) await wait(20)
+    while (workersOf(run).size < workers && running.child.exitCode === null) await wait(20)
     await wait(10_000 * random() ** 2)
-    const pids = workersOf(run)
+    const pids = [...workersOf(run).values()]
     const pid = pids[Math.floor(random() * pids.length)]
     if (pid === undefined) continue
-    process.kill(Number(pid), 'SIGKILL')
+    process.kill(pid, 'SIGKILL')
     killed++
     while (restarts() < killed && running.child.exitCode === null) await wait(50)
   }
@@ -77,7 +67,7 @@ try {
   assert.equal(restarts(), kills, running.output)
   for (const name of ['model.safetensors', `checkpoints/step-${steps}/optimizer.safetensors`])
     assert(readFileSync(join(run, name)).equals(readFileSync(join(scratch, 'calm', name))), `${name} differs from an undisturbed run's`)
-  assert.deepEqual(workersOf(run), [])
+  assert.equal(workersOf(run).size, 0)
   console.log(`ok: ${kills} kills of ${workers} workers in ${steps} steps; weights and optimizer are those of an undisturbed run`)
 } finally {
   rmSync(scratch, { recursive: true, force: true })

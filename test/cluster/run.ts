@@ -1,9 +1,10 @@
 /** Real processes for the tests of the cluster: the command `train`, its output and the processes that it starts. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
+import { workersOf } from './workers.mjs'
 
 export const root = join(__dirname, '../..')
 export const main = join(root, 'lib/dist/cli/main.js')
@@ -59,19 +60,8 @@ export async function until<T>(find: () => T | undefined | false, what: string, 
   throw new Error(`${what}: not within ${seconds} s`)
 }
 
-/** The process of a worker of the run in a folder, by its command line. */
-export function workerOf(run: string, worker: number): number | undefined {
-  const found = readdirSync('/proc').find((pid) => {
-    if (!/^\d+$/.test(pid)) return false
-    try {
-      const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-      return line.includes(run) && line[line.indexOf('--worker') + 1] === String(worker) && line.includes('--worker')
-    } catch {
-      return false // it has ended
-    }
-  })
-  return found === undefined ? undefined : Number(found)
-}
+/** The process of a worker of the run in a folder. */
+export const workerOf = (run: string, worker: number): number | undefined => workersOf(run).get(worker)
 
 /** Whether a process listens on the port of its worker, as it does from the joining on. */
 export function isListening(pid: number | undefined): boolean {

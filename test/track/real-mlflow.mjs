@@ -2,9 +2,10 @@
 // later; then everything is read back over REST. node test/track/real-mlflow.mjs; needs npm run setup and a free port.
 import assert from 'node:assert'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { workersOf } from '../cluster/workers.mjs'
 
 const root = resolve(import.meta.dirname, '../..')
 const port = 5000 + (process.pid % 1000)
@@ -94,14 +95,6 @@ const train = (out, signal, more = []) =>
       done(code ?? by)
     })
   })
-/** Kills worker 1 of the run in a folder, by its command line. */
-const killWorker = (folder) => {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
-    try {
-      const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-      if (line.includes(folder) && line[line.indexOf('--worker') + 1] === '1') process.kill(Number(pid), 'SIGKILL')
-    } catch {} // it has ended
-}
 const sync = (folder) => {
   const { status, stderr } = spawnSync(process.execPath, makemoe('mlflow', '--sync', folder), { cwd: root, env, encoding: 'utf8' })
   assert.equal(status, 0, stderr)
@@ -142,10 +135,10 @@ try {
 
   // Workers reach no server: their launcher sends what is in the folder.
   const isolated = spawnSync('unshare', ['-rn', 'true']).status === 0
-  const workers = ['--workers', '2', '--checkpoint-every', '50', ...(isolated ? [] : ['--trust-network'])]
-  for (const [name, isNow] of [
-    ['workers', (out) => inTraining(out) && existsSync(join(out, 'checkpoints'))],
-    ['early', (out) => existsSync(join(out, 'mlflow.json'))],
+  const workers = ['--workers', '2', ...(isolated ? [] : ['--trust-network'])]
+  for (const [name, isNow, checkpoints] of [
+    ['workers', (out) => inTraining(out) && existsSync(join(out, 'checkpoints')), ['--checkpoint-every', '50']],
+    ['early', (out) => existsSync(join(out, 'mlflow.json')), []],
   ]) {
     const out = join(scratch, name)
     let first
@@ -153,9 +146,10 @@ try {
       if (!isNow(out)) return
       clearInterval(watch)
       first = JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')).id
-      killWorker(out)
+      const pid = workersOf(out).get(1)
+      if (pid !== undefined) process.kill(pid, 'SIGKILL')
     }, 20)
-    assert.equal(await train(out, undefined, name === 'early' ? ['--workers', '2', ...workers.slice(4)] : workers), 0)
+    assert.equal(await train(out, undefined, [...workers, ...checkpoints]), 0)
     assert(first, 'no worker was killed')
     await compare(out, 'FINISHED')
     const { id } = JSON.parse(readFileSync(join(out, 'run.json'), 'utf8'))

@@ -8,6 +8,7 @@ import { availableParallelism, cpus } from 'node:os'
 import { at, keysOf } from '../../checked'
 import { writeFileAtomic } from '../../files'
 import { compile } from '../../graph/compile'
+import { quantile } from '../../lab/statistics'
 import { growthFigure } from '../../plot/growth'
 import { figurePage } from '../../plot/html'
 import { type Tensor, tf } from '../../tensor/tf'
@@ -66,10 +67,6 @@ export interface BenchResult {
   readonly firstStepMs: number
 }
 
-function quantile(sorted: readonly number[], share: number): number {
-  return at(sorted, Math.min(sorted.length - 1, Math.floor(share * sorted.length)))
-}
-
 interface Plan {
   readonly name: BenchResult['name']
   readonly size: BenchSize
@@ -110,7 +107,6 @@ async function measure({ name, size, models, whats, rounds }: Plan): Promise<Ben
   return entrants.flatMap(({ runner: { model }, firstStepMs }) =>
     whats.map((what): BenchResult => {
       const { times = [], last } = measured.get(`${model}/${what}`) ?? {}
-      const sorted = [...times].sort((a, b) => a - b)
       const flops = what === 'token' ? undefined : (what === 'step' ? 3 : 1) * forwardFlops(size, what === 'step')
       const trace = last?.traces?.[what]
       return {
@@ -118,8 +114,8 @@ async function measure({ name, size, models, whats, rounds }: Plan): Promise<Ben
         size,
         model,
         what,
-        median: quantile(sorted, 0.5),
-        quartiles: [quantile(sorted, 0.25), quantile(sorted, 0.75)],
+        median: quantile(times, 0.5),
+        quartiles: [quantile(times, 0.25), quantile(times, 0.75)],
         gflops,
         ...(flops === undefined ? {} : { boundMs: flops / gflops / 1e6 }),
         peakMB: last?.peakMB ?? Number.NaN,

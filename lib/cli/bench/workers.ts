@@ -10,6 +10,7 @@ import { checkShares, type Parallelism } from '../../cluster/member'
 import { presets } from '../../config'
 import { ClusterError } from '../../errors'
 import { writeFileAtomic } from '../../files'
+import { quantile } from '../../lab/statistics'
 import { launch, requireNamespace } from '../launcher'
 import { stopSignal } from '../stopping'
 import { type BenchSize, type SizeName, sizes } from './sizes'
@@ -45,9 +46,6 @@ export interface WorkersResult {
   /** Bytes that a process sends in a step: see `Collectives.bytesSent`. */
   readonly bytesSent: number
 }
-
-const quantile = (values: readonly number[], share: number): number =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))] ?? Number.NaN
 
 const columns = ['workers', 'capacity', 'median ms', 'quartiles', 'waited ms', 'sent MB'] as const
 const line = (cells: readonly string[]): string => cells.map((cell, i) => cell.padStart(i === 3 ? 18 : 11)).join('')
