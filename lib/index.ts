@@ -17,7 +17,7 @@ export { type Tensor, tf, type Variable } from './tensor/tf'
 export { updateInPlace } from './tensor/update-in-place'
 
 // Layers
-export type { Context, RoutingRecord } from './nn/context'
+export { type Context, inLayer, type RoutingRecord } from './nn/context'
 export { dropout } from './nn/dropout'
 export { Embedding } from './nn/embedding'
 export { type Initializer, kaimingNormal, lecunNormal, normalInit, xavierNormal, zeros } from './nn/initializers'

@@ -36,6 +36,13 @@ function counts(text: string): number[] {
   return numbers
 }
 
+/** Capacity factors: `0.5,1,none`; none is Infinity. */
+function factors(text: string): number[] {
+  const numbers = text.split(',').map((each) => (each === 'none' ? Infinity : number(each)))
+  if (numbers.some((factor) => factor <= 0)) throw new InvalidArgumentError('expected positive numbers, or none.')
+  return numbers
+}
+
 function seed(text: string): number {
   const value = number(text)
   if (!Number.isInteger(value) || Math.abs(value) >= 2 ** 31) throw new InvalidArgumentError('expected an integer of 32 bits.')
@@ -249,6 +256,8 @@ function program(): Command {
     .option('--json <file>', 'write the numbers as JSON')
     .option('--workers <numbers>', 'measure a step in so many processes instead, such as 1,2,4: time, bytes sent, waiting', counts)
     .addOption(new Option('--parallel <what>', 'with --workers: what they share out').choices(parallelisms))
+    .option('--capacity-factors <numbers>', 'with --workers: such as 0.5,1,none (default: none,1)', factors)
+    .option('--checkpoint <folder>', "with --workers: a run whose model is measured, on its text, instead of a size's")
     .option('--trust-network', 'with --workers, where they cannot have a network of their own')
     .action(async ({ workers, ...options }: BenchOptions & Omit<WorkersBenchOptions, 'workers'> & { workers?: number[] }) => {
       if (workers) {

@@ -214,6 +214,51 @@ export function factorSweep(points: readonly SweepPoint[]): Figure {
   }
 }
 
+/** What a training step costs several processes, for one model at one capacity factor. */
+export interface ExchangePoint {
+  readonly model: string
+  /** Infinity: dropless. */
+  readonly factor: number
+  /** Milliseconds of a step spent on the others. */
+  readonly waited: number
+  /** Megabytes that a process sends in a step. */
+  readonly sent: number
+}
+
+/** What is waited and sent against the capacity factor: one panel each, one color a model. */
+export function exchangeCosts(points: readonly ExchangePoint[]): Figure {
+  const models = [...new Set(points.map(({ model }) => model))]
+  const panel = (what: 'waited' | 'sent', axis: 'y' | 'y2'): Readonly<Record<string, unknown>>[] =>
+    models.map((name, i) => {
+      const own = points.filter(({ model }) => model === name)
+      return {
+        type: 'scatter',
+        mode: 'lines+markers',
+        name,
+        x: own.map(({ factor }) => (Number.isFinite(factor) ? String(factor) : 'none')),
+        y: own.map((point) => point[what]),
+        yaxis: axis,
+        line: { color: color(i), dash: i === 0 ? 'solid' : 'dash' },
+        showlegend: what === 'waited',
+      }
+    })
+  const axis = (text: string, domain: readonly number[]): object => ({
+    title: { text, font: { size: 12 } },
+    domain,
+    rangemode: 'tozero',
+    automargin: true,
+  })
+  return {
+    data: [...panel('waited', 'y2'), ...panel('sent', 'y')],
+    layout: layout('What two processes wait and send', 'capacity factor', '', {
+      height: 440,
+      xaxis: { type: 'category' },
+      yaxis: axis('sent, MB a step', [0, 0.42]),
+      yaxis2: axis('waited, ms a step', [0.55, 1]),
+    }),
+  }
+}
+
 /**
  * The share of dropped pairs at each place of the batch: which rows starve.
  * @param policies by name, the share of dropped pairs in each sequence of the batch

@@ -279,3 +279,78 @@ export function capacityDrawing(): string {
   d.text(20, 284, 'capacity = tokens × K / E × factor = 6 × 2 / 3 × 1 = 4', { anchor: 'start' })
   return d.toString()
 }
+
+/** Dispatch across two devices: buffers of equal size travel both ways, however full they are, and all wait for the busiest expert. */
+export function twoDevicesDrawing(): string {
+  const d = new Sketch(
+    760,
+    400,
+    'Two devices with four tokens and one expert each, one choice a token, capacity 2 for each device and expert. Each device puts its rows into two buffers of two places, keeps one and sends the other. Expert 0 gets four rows, expert 1 two, and waits. A row that finds no place is dropped.',
+  )
+  const tokens = [
+    ['a', 0],
+    ['b', 1],
+    ['c', 0],
+    ['d', 0],
+    ['e', 0],
+    ['f', 0],
+    ['g', 1],
+    ['h', 0],
+  ] as const
+  const capacity = 2
+  for (const [x, step, words] of [
+    [85, '1 choose', 'token → expert'],
+    [275, '2 fill buffers', '2 places for each expert'],
+    [480, '3 all-to-all', 'buffers change devices'],
+    [670, '4 compute', 'then the same way back'],
+  ] as const)
+    d.text(x, 24, step, { bold: true }).text(x, 42, words, { size: 12, quiet: true })
+  const top = (device: number): number => 56 + device * 166
+  const bufferY = (device: number, buffer: number): number => top(device) + 34 + buffer * 58
+  const place = (x: number, y: number, token: string | undefined, expert: number): void => {
+    d.box(x, y, 34, 30, token ?? '', token === undefined ? 'quiet' : expertFill(expert))
+  }
+  for (const device of [0, 1])
+    d.frame(10, top(device), 740, 154).text(738, top(device) + 18, `device ${device}`, { anchor: 'end', bold: true })
+  for (const device of [0, 1]) {
+    const own = tokens.slice(4 * device, 4 * device + 4)
+    const served = [0, 1].map((expert) => own.filter(([, chosen]) => chosen === expert).slice(0, capacity))
+    for (const [i, token] of own.entries()) {
+      const [name, expert] = token
+      const y = top(device) + 14 + i * 34
+      const slot = served[expert]?.indexOf(token) ?? -1
+      d.box(30, y, 96, 28, slot < 0 ? `${name} dropped` : `${name} → ${expert}`, slot < 0 ? 'dropped' : expertFill(expert))
+      if (slot >= 0) d.arrow({ x: 126, y: y + 14 }, { x: 236, y: bufferY(device, expert) + 15 }, { color: color(expert) })
+    }
+    for (const expert of [0, 1]) {
+      const y = bufferY(device, expert)
+      d.text(276, y - 5, `for expert ${expert}`, { size: 12, quiet: true })
+      for (let slot = 0; slot < capacity; slot++) {
+        const token = served[expert]?.[slot]?.[0]
+        place(240 + slot * 36, y, token, expert)
+        place(446 + slot * 36, bufferY(expert, device), token, expert)
+      }
+      d.text(482, bufferY(expert, device) - 5, `from device ${device}`, { size: 12, quiet: true })
+      d.arrow(
+        { x: 314, y: y + 15 },
+        { x: 442, y: bufferY(expert, device) + 15 },
+        { color: color(expert), width: expert === device ? 1.4 : 2.4 },
+      )
+      d.arrow({ x: 520, y: bufferY(expert, device) + 15 }, { x: 606, y: top(expert) + 77 }, { color: color(expert) })
+    }
+  }
+  d.box(610, top(0) + 52, 124, 50, 'expert 0\n4 rows', expertFill(0)).box(
+    610,
+    top(1) + 52,
+    124,
+    50,
+    'expert 1\n2 rows, waits',
+    expertFill(1),
+  )
+  d.text(20, 390, 'Thick arrows cross the network: always 2 rows, filled or not. A larger capacity drops less and sends more.', {
+    anchor: 'start',
+    size: 12,
+    quiet: true,
+  })
+  return d.toString()
+}

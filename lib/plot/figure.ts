@@ -63,6 +63,8 @@ export const colorbar = (text: string): Readonly<Record<string, unknown>> => ({
   yref: 'container',
   yanchor: 'bottom',
   tickfont: { size: 11 },
+  tickangle: 0,
+  nticks: 5,
 })
 
 export const mapMargin = { l: 60, r: 20, t: 50, b: 100 } as const

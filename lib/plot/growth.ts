@@ -27,6 +27,7 @@ export function growthFigure(points: readonly GrowthPoint[]): Figure {
   const data = rows.flatMap(({ what, y, of }, row) =>
     dimensions.flatMap((dimension, column) => {
       const number = row * dimensions.length + column + 1
+      const firstOfRow = row * dimensions.length + 1 // the panels of a row have one scale
       const suffix = number === 1 ? '' : String(number)
       const values = [...new Set(points.filter((point) => point.dimension === dimension).map(({ value }) => value))]
       const title = row === rows.length - 1 ? { title: { text: dimension } } : {}
@@ -39,7 +40,8 @@ export function growthFigure(points: readonly GrowthPoint[]): Figure {
       }
       axes[`yaxis${suffix}`] = {
         type: 'log',
-        dtick: 1,
+        tickvals: [10, 20, 50, 100, 200, 500, 1000, 2000, 5000],
+        ...(column === 0 ? {} : { matches: `y${firstOfRow === 1 ? '' : firstOfRow}` }),
         domain: share(rows.length, rows.length - 1 - row, 0.2),
         anchor: `x${suffix}`,
         ...(column === 0 ? { title: { text: y } } : {}),

@@ -26,8 +26,9 @@ test('two workers: bytes as counted by hand, for experts and for data', () => {
       const { signal } = new AbortController()
       launch({ workers: 2, isolated: requireNamespace(true), command, signal }).then(({ lost }) => process.exit(lost ? 1 : 0))`
     execFileSync(process.execPath, ['-e', program, request, file], { cwd: root })
-    const { together, alone, bytesSent } = JSON.parse(readFileSync(file, 'utf8'))
+    const { together, alone, bytesSent, busiest } = JSON.parse(readFileSync(file, 'utf8'))
     expect([together.length, alone.length]).toEqual([3, 3])
     expect(bytesSent).toBe(4 * Number(numbers))
+    expect(busiest).toBe(parallel === 'experts' ? 0.5 : 1) // each token has both experts
   }
 })

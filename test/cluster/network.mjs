@@ -1,5 +1,5 @@
 // Simulated machines: each worker has one core and a network namespace of its own, joined to the others by veth links of a given rate (tc's tbf).
-// node test/cluster/network.mjs [--workers 2,4] [--experts 8,16,32,64] [--gbit 1,10] [--rounds 4] [--json FILE]
+// node test/cluster/network.mjs [--workers 2,4] [--experts 8,16,32,64] [--gbit 1,10] [--rounds 4] [--json FILE] [--figure FILE.html]
 // needs util-linux and iproute2, an unprivileged user namespace, and lib compiled; a quiet machine for numbers that mean something.
 //
 // A machine's arithmetic is measured alone, with the share of the batch and of the experts that it would have; what it waits is measured among
@@ -13,9 +13,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { color, figurePage, layout } from '../../lib/dist/internals.js'
 
 const text = (value) => ({ type: 'string', default: value })
-const options = { workers: text('2,4'), experts: text('8,16,32,64'), gbit: text('1,10'), rounds: text('4'), json: { type: 'string' } }
+const options = {
+  workers: text('2,4'),
+  experts: text('8,16,32,64'),
+  gbit: text('1,10'),
+  rounds: text('4'),
+  json: { type: 'string' },
+  figure: { type: 'string' },
+}
 const { values } = parseArgs({ options })
 const [counts, experts, rates] = [values.workers, values.experts, values.gbit].map((list) => list.split(',').map(Number))
 const rounds = Number(values.rounds)
@@ -70,6 +78,25 @@ async function measure(count, size) {
   return { together: median(together), alone: median(alone), bytesSent }
 }
 
+/** Speed-up against the number of experts, a line for each number of workers and rate. */
+function figureOf(results) {
+  const lines = counts.flatMap((workers) => rates.map((gbit) => ({ workers, gbit })))
+  const data = lines.map(({ workers, gbit }) => {
+    const own = results.filter((result) => result.workers === workers && result.gbit === gbit)
+    return {
+      type: 'scatter',
+      mode: 'lines+markers',
+      name: `${workers} machines, ${gbit} Gbit/s`,
+      x: own.map(({ numExperts }) => String(numExperts)),
+      y: own.map(({ speedUp }) => speedUp),
+      line: { color: color(counts.indexOf(workers)), dash: ['solid', 'dash', 'dot'][rates.indexOf(gbit)] },
+    }
+  })
+  const even = { type: 'line', xref: 'paper', x0: 0, x1: 1, y0: 1, y1: 1, line: { color: '#555555', dash: 'dot' } }
+  const axes = { xaxis: { type: 'category' }, yaxis: { rangemode: 'tozero' }, shapes: [even] }
+  return { data, layout: layout('Simulated machines: speed-up of a step', 'experts', 'speed-up (1 breaks even)', axes) }
+}
+
 const results = []
 try {
   link(Math.max(...counts))
@@ -91,6 +118,7 @@ try {
       }
     }
   }
+  if (values.figure) writeFileSync(values.figure, figurePage(figureOf(results)))
 } finally {
   rmSync(scratch, { recursive: true, force: true })
 }

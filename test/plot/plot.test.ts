@@ -11,6 +11,7 @@ import {
   Display,
   dispatchDrawing,
   droppedTokens,
+  exchangeCosts,
   expertLoad,
   type Figure,
   factorSweep,
@@ -33,6 +34,7 @@ import {
   tf,
   topKDrawing,
   trainingView,
+  twoDevicesDrawing,
   variantCurves,
 } from 'makemoe'
 import { color, describeProgress, figurePage, layout, pale, palette, visible } from 'makemoe/internals'
@@ -49,6 +51,11 @@ const figures: Record<string, Figure> = {
   factorSweep: factorSweep([
     { factor: 1, dropped: 0.25, loss: 2, milliseconds: 60 },
     { factor: Number.POSITIVE_INFINITY, dropped: 0, loss: 1.9, milliseconds: 70 },
+  ]),
+  exchangeCosts: exchangeCosts([
+    { model: 'free', factor: 1, waited: 5, sent: 2 },
+    { model: 'free', factor: Number.POSITIVE_INFINITY, waited: 9, sent: 8 },
+    { model: 'balanced', factor: 1, waited: 4, sent: 2 },
   ]),
   droppedTokens: droppedTokens({ flat: [0, 0.5] }),
   bars: bars('Time', 'time (ms)', { eager: 3, graph: 1 }),
@@ -162,6 +169,9 @@ describe('figures are plain, titled, labelled and legible', () => {
     expect(data('expertLoad')).toMatchObject({ name: 'expert 0', y: [75, 50] })
     expect(data('routingNoise', 1)).toMatchObject({ y: [75, 25] })
     expect(data('factorSweep', 2)).toMatchObject({ x: ['1', 'none'], y: [25, 0] })
+    // a color for each model, in both panels; the legend names it once
+    expect(data('exchangeCosts')).toMatchObject({ name: 'free', x: ['1', 'none'], y: [5, 9], yaxis: 'y2', showlegend: true })
+    expect(data('exchangeCosts', 3)).toMatchObject({ name: 'balanced', x: ['1'], y: [2], yaxis: 'y', showlegend: false })
     expect(data('droppedTokens')).toMatchObject({ x: [0, 1], y: [0, 50] })
     expect(data('attentionHeatmap')).toMatchObject({
       x: ['0: a', '1: ␣'],
@@ -236,6 +246,7 @@ test.each([
   ['sparseMoE', sparseMoEDrawing()],
   ['capacity', capacityDrawing()],
   ['dispatch', dispatchDrawing()],
+  ['twoDevices', twoDevicesDrawing()],
 ])('the drawing %s is well-formed, named and on a card of its own', (_name, svg) => {
   const open: string[] = []
   for (const [, close, tag, self] of svg.matchAll(/<(\/?)([a-z]+)[^>]*?(\/?)>/g)) {

@@ -3,20 +3,28 @@ import { parseArgs } from 'node:util'
 import { at } from '../../checked'
 import { checkShares, type Parallelism } from '../../cluster/member'
 import { join } from '../../cluster/membership'
-import { ClusterTeam, shareOfStreams } from '../../cluster/team'
-import { presets } from '../../config'
+import { ClusterTeam, shareOfDataset, shareOfStreams } from '../../cluster/team'
+import { type Config, presets } from '../../config'
 import { writeFileAtomic } from '../../files'
 import { compile } from '../../graph/compile'
-import { SparseMoELanguageModel } from '../../model/language-model'
-import { createStreams } from '../../tensor/streams'
+import type { SparseMoELanguageModel } from '../../model/language-model'
+import { createStreams, type Streams } from '../../tensor/streams'
 import { type Tensor, tf } from '../../tensor/tf'
+import { Dataset } from '../../text/dataset'
+import { buildModel, loadCheckpoint, loadWeights } from '../../train/checkpoint'
 import { AdamW } from '../../train/optimizers/adamw'
 import { makeTrainStep } from '../../train/step'
 import { endWithLauncher } from '../launcher'
+import { textOf } from '../text-of'
 import type { BenchSize } from './sizes'
 
+const vocabSize = 65
+
 export interface TeamRequest {
-  readonly size: BenchSize
+  /** What differs from the original's settings. */
+  readonly size: BenchSize & Partial<Config>
+  /** A folder with weights, which are measured on batches of their text; absent: new ones, on random tokens. */
+  readonly checkpoint?: string
   readonly parallel: Parallelism
   readonly capacityFactor?: number
   /** Each is three steps together, then three of each process alone. */
@@ -31,51 +39,85 @@ export interface TeamAnswer {
   readonly alone: readonly number[]
   /** Bytes that this process sends in a step. */
   readonly bytesSent: number
+  /** The share of all rows that the process with the most of them computes, mean over layers and turns; 1/n if the load is even. */
+  readonly busiest: number
 }
 
-async function measure(
-  { size, parallel, capacityFactor, rounds }: TeamRequest,
-  hosts: readonly string[],
-  index: number,
-): Promise<TeamAnswer> {
-  const member = { hosts, index, wait: 60 }
+/** The model, and the batches that each process takes its share of. */
+function subject(
+  { size, capacityFactor, checkpoint }: TeamRequest,
+  { init }: Streams,
+): { model: SparseMoELanguageModel; dataset: Dataset } {
   const config = { ...presets.makemoe, ...size, capacityFactor }
-  checkShares(config, hosts.length, parallel)
+  if (checkpoint === undefined) {
+    const tokens = 10_000
+    const random = Int32Array.from(createStreams(2).data.integers([tokens], 0, vocabSize).dataSync())
+    return { model: buildModel(config, vocabSize, init), dataset: new Dataset(random, config.blockSize) }
+  }
+  const { model: saved, tokenizer, text } = loadCheckpoint(checkpoint)
+  saved.dispose()
+  const model = buildModel(config, tokenizer.vocabSize, init)
+  loadWeights(checkpoint, model)
+  return { model, dataset: new Dataset(tokenizer.encode(textOf({}, text).text), config.blockSize) }
+}
+
+/** The share of the busiest process, of a layer's load by expert. */
+function busiestShare(load: Float32Array | Int32Array | Uint8Array, processes: number): number {
+  const rows = Array.from({ length: processes }, () => 0)
+  for (const [e, count] of load.entries()) {
+    const process = Math.floor((e * processes) / load.length)
+    rows[process] = at(rows, process) + count
+  }
+  return Math.max(...rows) / rows.reduce((sum, count) => sum + count, 0)
+}
+
+async function measure(request: TeamRequest, hosts: readonly string[], index: number): Promise<TeamAnswer> {
+  const { size, parallel, rounds } = request
+  const member = { hosts, index, wait: 60 }
+  checkShares({ ...presets.makemoe, ...size }, hosts.length, parallel)
   const several = hosts.length > 1
   if (several) await join(member)
-  const rows = size.batchSize / hosts.length
-  const streams = several ? shareOfStreams(createStreams(1), member, rows * size.blockSize) : createStreams(1)
-  const model = new SparseMoELanguageModel({ ...config, vocabSize: 65 }, streams.init)
+  const streams = several ? shareOfStreams(createStreams(1), member, (size.batchSize / hosts.length) * size.blockSize) : createStreams(1)
+  const { model, dataset } = subject(request, streams)
+  const batches = several ? shareOfDataset(dataset, member) : dataset
   const team = several ? new ClusterTeam(model, member, parallel) : undefined
   const parameters = model.namedParameters()
-  const optimizer = new AdamW(team?.trained(parameters) ?? parameters)
-  const stepOf = (team?: ClusterTeam) => {
-    const step = makeTrainStep(model, optimizer, streams, false, team)
-    return compile((x: Tensor, y: Tensor) => tf.addN(Object.values(step(x, y))))
-  }
-  const together = stepOf(team)
-  const alone = several ? stepOf(new ClusterTeam(model, member, parallel, false)) : together
-  const time = (step: typeof together): number => {
-    const [x, y] = [streams.data.integers([rows, size.blockSize], 0, 65), streams.data.integers([rows, size.blockSize], 0, 65)]
-    x.dataSync()
-    y.dataSync()
+  // It stays as it is: processes that go on alone would each learn something else.
+  const optimizer = new AdamW(team?.trained(parameters) ?? parameters, { learningRate: 0 })
+  const stepOf = (reporting: boolean, team?: ClusterTeam) => compile(makeTrainStep(model, optimizer, streams, reporting, team))
+  const together = stepOf(false, team)
+  const alone = several ? stepOf(false, new ClusterTeam(model, member, parallel, false)) : together
+  const reporting = stepOf(true, team)
+  const run = (step: typeof together): { milliseconds: number; told: Readonly<Record<string, Tensor>> } => {
+    const { x, y } = batches.randomBatch('train', size.batchSize, streams.data)
     const start = performance.now()
-    const result = step(x, y)
-    result.dataSync()
+    const told = step(x, y)
+    for (const result of Object.values(told)) result.dataSync()
     const milliseconds = performance.now() - start
-    tf.dispose([x, y, result])
+    tf.dispose([x, y])
+    return { milliseconds, told }
+  }
+  const time = (step: typeof together): number => {
+    const { milliseconds, told } = run(step)
+    tf.dispose(told)
     return milliseconds
   }
   const times = { together: [] as number[], alone: [] as number[] }
+  const shares: number[] = []
+  time(together)
+  const bytesSent = team?.bytesSent ?? 0
   for (let round = -1; round < rounds; round++) {
-    time(together) // all begin at the same time
+    const { told } = run(reporting) // and all begin at the same time
+    for (const [name, load] of Object.entries(told))
+      if (/^routing\/layer_\d+\/load$/.test(name)) shares.push(parallel === 'experts' ? busiestShare(load.dataSync(), hosts.length) : 1)
+    tf.dispose(told)
     const measured = [time(together), time(together), time(together)]
     const without = [time(alone), time(alone), time(alone)]
     if (round < 0) continue // the first turn warms up
     times.together.push(...measured)
     times.alone.push(...without)
   }
-  return { ...times, bytesSent: team?.bytesSent ?? 0 }
+  return { ...times, bytesSent, busiest: shares.reduce((sum, share) => sum + share, 0) / shares.length }
 }
 
 async function main(): Promise<void> {

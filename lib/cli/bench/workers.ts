@@ -11,6 +11,8 @@ import { presets } from '../../config'
 import { ClusterError } from '../../errors'
 import { writeFileAtomic } from '../../files'
 import { quantile } from '../../lab/statistics'
+import { loadCheckpoint } from '../../train/checkpoint'
+import { checkpointIn } from '../../train/run-folder'
 import { launch, requireNamespace } from '../launcher'
 import { stopSignal } from '../stopping'
 import { type BenchSize, type SizeName, sizes } from './sizes'
@@ -20,6 +22,10 @@ export interface WorkersBenchOptions {
   /** How many processes, one row of the table each. */
   readonly workers: readonly number[]
   readonly size: SizeName | 'all'
+  /** A run's folder: its model is measured, on its text, in place of new ones of a size. */
+  readonly checkpoint?: string
+  /** Infinity: dropless. */
+  readonly capacityFactors?: readonly number[]
   readonly parallel?: Parallelism
   /** Turns of three steps. */
   readonly rounds: number
@@ -29,7 +35,8 @@ export interface WorkersBenchOptions {
 }
 
 export interface WorkersResult {
-  readonly name: SizeName
+  /** That of the size, or the run's folder. */
+  readonly name: string
   readonly size: BenchSize
   readonly workers: number
   readonly parallel: Parallelism
@@ -45,19 +52,29 @@ export interface WorkersResult {
   readonly waited: number
   /** Bytes that a process sends in a step: see `Collectives.bytesSent`. */
   readonly bytesSent: number
+  /** See `TeamAnswer.busiest`; absent where experts are not dealt out. */
+  readonly busiest?: number
 }
 
-const columns = ['workers', 'capacity', 'median ms', 'quartiles', 'waited ms', 'sent MB'] as const
+const columns = ['workers', 'capacity', 'median ms', 'quartiles', 'waited ms', 'sent MB', 'busiest %'] as const
 const line = (cells: readonly string[]): string => cells.map((cell, i) => cell.padStart(i === 3 ? 18 : 11)).join('')
+
+/** What is measured: the models of a size, or a trained one. */
+function modelsOf({ size: wanted, checkpoint }: WorkersBenchOptions): (Pick<TeamRequest, 'size' | 'checkpoint'> & { name: string })[] {
+  if (checkpoint === undefined)
+    return keysOf(sizes).flatMap((name) => (wanted === 'all' || name === wanted ? [{ name, size: sizes[name] }] : []))
+  const folder = checkpointIn(checkpoint)
+  return [{ name: checkpoint, size: loadCheckpoint(folder).config, checkpoint: folder }]
+}
 
 /**
  * Measures, prints a table, and writes JSON if asked.
- * @throws ConfigError if a size cannot be shared by so many; ClusterError if a worker was lost
+ * @throws ConfigError if a size cannot be shared by so many; CheckpointError; ClusterError if a worker was lost
  */
 export async function benchWorkers(options: WorkersBenchOptions): Promise<void> {
-  const { workers: counts, size: wanted, parallel = 'experts', rounds, json, trustNetwork = false } = options
-  const names = keysOf(sizes).filter((name) => wanted === 'all' || name === wanted)
-  for (const name of names) for (const count of counts) checkShares({ ...presets.makemoe, ...sizes[name] }, count, parallel)
+  const { workers: counts, parallel = 'experts', capacityFactors = [Infinity, 1], rounds, json, trustNetwork = false } = options
+  const models = modelsOf(options)
+  for (const { size } of models) for (const count of counts) checkShares({ ...presets.makemoe, ...size }, count, parallel)
   const isolated = requireNamespace(trustNetwork)
   const signal = stopSignal()
   const machine = { cpu: cpus()[0]?.model, cores: availableParallelism() }
@@ -65,35 +82,38 @@ export async function benchWorkers(options: WorkersBenchOptions): Promise<void> 
   const scratch = mkdtempSync(join(tmpdir(), 'makemoe-bench-'))
   const results: WorkersResult[] = []
   try {
-    for (const name of names) {
-      const { nEmbed, nLayer, blockSize, batchSize, numExperts } = sizes[name]
+    for (const { name, ...model } of models) {
+      const { nEmbed, nLayer, blockSize, batchSize, numExperts } = model.size
       console.log(
         `\n${name}: C ${nEmbed}, ${nLayer} layers, context ${blockSize}, batch ${batchSize} in total, ${numExperts} experts\n${line(columns)}`,
       )
-      for (const capacityFactor of [undefined, 1])
+      for (const factor of capacityFactors)
         for (const workers of counts) {
-          const request: TeamRequest = { size: sizes[name], parallel, rounds, ...(capacityFactor === undefined ? {} : { capacityFactor }) }
+          const capacity = Number.isFinite(factor) ? { capacityFactor: factor } : {}
+          const request: TeamRequest = { ...model, ...capacity, parallel, rounds }
           const file = join(scratch, 'answer.json')
           const command = [process.execPath, join(__dirname, 'team-worker.js'), JSON.stringify(request), file]
           const { lost } = await launch({ workers, isolated, command, signal })
           if (lost !== undefined) throw new ClusterError(lost)
-          const { together, alone, bytesSent } = JSON.parse(readFileSync(file, 'utf8')) as TeamAnswer // worker 0 wrote it
+          const { together, alone, bytesSent, busiest } = JSON.parse(readFileSync(file, 'utf8')) as TeamAnswer // worker 0 wrote it
           const median = quantile(together, 0.5)
           const result: WorkersResult = {
             name,
-            size: sizes[name],
+            size: model.size,
             workers,
             parallel,
-            ...(capacityFactor === undefined ? {} : { capacityFactor }),
+            ...capacity,
             median,
             quartiles: [quantile(together, 0.25), quantile(together, 0.75)],
             waited: workers === 1 ? 0 : median - quantile(alone, 0.5),
             bytesSent,
+            ...(parallel === 'experts' ? { busiest } : {}),
           }
           results.push(result)
           const quartiles = result.quartiles.map((value) => value.toFixed(1)).join(' to ')
           const numbers = [median.toFixed(1), quartiles, result.waited.toFixed(1), (bytesSent / 1e6).toFixed(2)]
-          console.log(line([String(workers), capacityFactor === undefined ? 'dropless' : String(capacityFactor), ...numbers]))
+          const share = result.busiest === undefined ? '' : (100 * result.busiest).toFixed(1)
+          console.log(line([String(workers), Number.isFinite(factor) ? String(factor) : 'dropless', ...numbers, share]))
           if (json !== undefined) writeFileAtomic(json, `${JSON.stringify({ machine, results }, null, 2)}\n`)
         }
     }
