@@ -261,9 +261,11 @@ function program(): Command {
     .option('--trust-network', 'with --workers, where they cannot have a network of their own')
     .action(async ({ workers, ...options }: BenchOptions & Omit<WorkersBenchOptions, 'workers'> & { workers?: number[] }) => {
       if (workers) {
-        await setup({ jupyter: false, text: false }, (line) => console.error(line))
+        await setup({ jupyter: false, text: options.checkpoint !== undefined }, (line) => console.error(line))
         return await (await import('./bench/workers')).benchWorkers({ ...options, workers })
       }
+      const alone = (['parallel', 'capacityFactors', 'checkpoint', 'trustNetwork'] as const).find((name) => options[name] !== undefined)
+      if (alone) throw new ConfigError(`${alone}: got it without --workers, expected both`)
       await setup({ jupyter: false, text: false, pytorch: options.withPytorch ?? false }, (line) => console.error(line))
       await (await import('./bench/bench')).bench(options)
     })

@@ -1,5 +1,5 @@
 /** The bench of several workers: real processes, a tiny model, and the bytes that its shapes say. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -31,4 +31,12 @@ test('two workers: bytes as counted by hand, for experts and for data', () => {
     expect(bytesSent).toBe(4 * Number(numbers))
     expect(busiest).toBe(parallel === 'experts' ? 0.5 : 1) // each token has both experts
   }
+})
+
+test.each([
+  ['--checkpoint', 'data/runs/none'],
+  ['--capacity-factors', '1,none'],
+])('%s without --workers is refused', (...args) => {
+  const { status, stderr } = spawnSync(process.execPath, ['lib/dist/cli/main.js', 'bench', ...args], { cwd: root, encoding: 'utf8' })
+  expect([status, stderr]).toEqual([2, expect.stringMatching(/: got it without --workers, expected both/)])
 })
