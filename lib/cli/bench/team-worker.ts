@@ -1,4 +1,6 @@
 /** One of the processes that train together in the bench (workers.ts): `node team-worker.js REQUEST FILE --cluster HOSTS --worker I ...`. */
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { at } from '../../checked'
 import { checkShares, type Parallelism } from '../../cluster/member'
@@ -120,6 +122,22 @@ async function measure(request: TeamRequest, hosts: readonly string[], index: nu
   return { ...times, bytesSent, busiest: shares.reduce((sum, share) => sum + share, 0) / shares.length }
 }
 
+/**
+ * Binds this process to its share of the cores, as a device has its own: else who waits would lend its cores to who computes. Before TensorFlow
+ * makes threads; where there is no `taskset`, or fewer cores than processes, they share them.
+ */
+function keepToOwnCores(index: number, processes: number): void {
+  if (process.platform !== 'linux') return
+  const [, list = ''] = /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+  const allowed = list.split(',').flatMap((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number)
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i)
+  })
+  const each = Math.floor(allowed.length / processes)
+  if (each === 0) return
+  spawnSync('taskset', ['-acp', allowed.slice(index * each, (index + 1) * each).join(), String(process.pid)], { stdio: 'ignore' })
+}
+
 async function main(): Promise<void> {
   endWithLauncher()
   const options = {
@@ -130,8 +148,10 @@ async function main(): Promise<void> {
   } as const
   const { values, positionals } = parseArgs({ options, allowPositionals: true })
   const index = Number(values.worker)
+  const hosts = (values.cluster ?? '').split(',')
+  keepToOwnCores(index, hosts.length)
   const request = JSON.parse(at(positionals, 0)) as TeamRequest // the bench wrote it
-  const answer = await measure(request, (values.cluster ?? '').split(','), index)
+  const answer = await measure(request, hosts, index)
   if (index === 0) writeFileAtomic(at(positionals, 1), JSON.stringify(answer))
 }
 
