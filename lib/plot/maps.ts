@@ -163,7 +163,7 @@ export function textByExpert(
   return {
     data: [trace],
     layout: layout(
-      `Each character on the color of its first expert${layer === undefined ? '' : `, layer ${layer}`}`,
+      `Characters in the color of their expert${layer === undefined ? '' : `, layer ${layer}`}`,
       'character in the line',
       'line',
       {
