@@ -75,6 +75,7 @@ const expectations = {
       'expert choice',
       'Xavier start',
       'balancing loss',
+      'four choices',
     ],
     words: [
       '8.996545 M parameters',
