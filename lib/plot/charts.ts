@@ -168,9 +168,19 @@ export interface SweepPoint {
   readonly milliseconds: number
 }
 
+/** A capacity factor on an axis. */
+const factorName = (factor: number): string => (Number.isFinite(factor) ? String(factor) : 'none')
+
+/** The y axis of one of several panels, one above the other. */
+const panelAxis = (text: string, domain: readonly [number, number]): object => ({
+  title: { text, font: { size: 12 } },
+  domain,
+  automargin: true,
+})
+
 /** Dropped share, loss and time against the capacity factor: one panel each. */
 export function factorSweep(points: readonly SweepPoint[]): Figure {
-  const x = points.map(({ factor }) => (Number.isFinite(factor) ? String(factor) : 'none'))
+  const x = points.map(({ factor }) => factorName(factor))
   const panel = (i: number, name: string, y: readonly number[]): Readonly<Record<string, unknown>> => ({
     type: 'scatter',
     mode: 'lines+markers',
@@ -181,11 +191,7 @@ export function factorSweep(points: readonly SweepPoint[]): Figure {
     line: { color: color(i) },
     showlegend: false,
   })
-  const axis = (text: string, i: number): object => ({
-    title: { text, font: { size: 12 } },
-    domain: [i * 0.36, i * 0.36 + 0.28],
-    automargin: true,
-  })
+  const axis = (text: string, i: number): object => panelAxis(text, [i * 0.36, i * 0.36 + 0.28])
   return {
     data: [
       panel(
@@ -235,26 +241,20 @@ export function exchangeCosts(points: readonly ExchangePoint[]): Figure {
         type: 'scatter',
         mode: 'lines+markers',
         name,
-        x: own.map(({ factor }) => (Number.isFinite(factor) ? String(factor) : 'none')),
+        x: own.map(({ factor }) => factorName(factor)),
         y: own.map((point) => point[what]),
         yaxis: axis,
         line: { color: color(i), dash: i === 0 ? 'solid' : 'dash' },
         showlegend: what === 'waited',
       }
     })
-  const axis = (text: string, domain: readonly number[]): object => ({
-    title: { text, font: { size: 12 } },
-    domain,
-    rangemode: 'tozero',
-    automargin: true,
-  })
   return {
     data: [...panel('waited', 'y2'), ...panel('sent', 'y')],
     layout: layout('What two processes wait and send', 'capacity factor', '', {
       height: 440,
       xaxis: { type: 'category' },
-      yaxis: axis('sent, MB a step', [0, 0.42]),
-      yaxis2: axis('waited, ms a step', [0.55, 1]),
+      yaxis: { ...panelAxis('sent, MB a step', [0, 0.42]), rangemode: 'tozero' },
+      yaxis2: { ...panelAxis('waited, ms a step', [0.55, 1]), rangemode: 'tozero' },
     }),
   }
 }

@@ -199,6 +199,11 @@ export function sparseMoEDrawing(): string {
   return d.toString()
 }
 
+/** What happens in each column of a drawing, in bold, and in other words below; x is the middle of a column. */
+function columnTitles(d: Sketch, y: number, columns: readonly (readonly [x: number, step: string, words: string])[]): void {
+  for (const [x, step, words] of columns) d.text(x, y, step, { bold: true }).text(x, y + 18, words, { size: 12, quiet: true })
+}
+
 /** Dispatch and combine, step by step, with three tokens. */
 export function dispatchDrawing(): string {
   const d = new Sketch(
@@ -216,13 +221,12 @@ export function dispatchDrawing(): string {
   ]
   const sorted = [...pairs].sort((a, b) => a.expert - b.expert)
   const fill = (expert: number): `#${string}` => expertFill(expert)
-  for (const [x, step, words] of [
+  columnTitles(d, 26, [
     [90, '1 choose', 'token → expert'],
     [270, '2 sort by expert', 'a row for each pair'],
     [445, '3 compute', 'one product an expert'],
     [640, '4 combine', 'gate × row, added'],
-  ] as const)
-    d.text(x, 26, step, { bold: true }).text(x, 44, words, { size: 12, quiet: true })
+  ])
   const y = (i: number): number => 62 + i * 38
   for (const [i, pair] of pairs.entries()) {
     const { token, expert, gate } = pair
@@ -298,13 +302,12 @@ export function twoDevicesDrawing(): string {
     ['h', 0],
   ] as const
   const capacity = 2
-  for (const [x, step, words] of [
+  columnTitles(d, 24, [
     [85, '1 choose', 'token → expert'],
     [275, '2 fill buffers', '2 places for each expert'],
     [480, '3 all-to-all', 'buffers change devices'],
     [670, '4 compute', 'then the same way back'],
-  ] as const)
-    d.text(x, 24, step, { bold: true }).text(x, 42, words, { size: 12, quiet: true })
+  ])
   const top = (device: number): number => 56 + device * 166
   const bufferY = (device: number, buffer: number): number => top(device) + 34 + buffer * 58
   const place = (x: number, y: number, token: string | undefined, expert: number): void => {

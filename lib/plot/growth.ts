@@ -18,6 +18,9 @@ const rows = [
   { what: 'step', y: 'peak MB, training', of: ({ peakMB }: GrowthPoint) => peakMB },
 ] as const
 
+/** How plotly names the n-th axis, from 1 on: y, y2, y3. */
+const suffixOf = (n: number): string => (n === 1 ? '' : String(n))
+
 /** Both axes are logarithmic: a slope of 1 is growth in proportion. */
 export function growthFigure(points: readonly GrowthPoint[]): Figure {
   const dimensions = [...new Set(points.map(({ dimension }) => dimension))]
@@ -27,8 +30,7 @@ export function growthFigure(points: readonly GrowthPoint[]): Figure {
   const data = rows.flatMap(({ what, y, of }, row) =>
     dimensions.flatMap((dimension, column) => {
       const number = row * dimensions.length + column + 1
-      const firstOfRow = row * dimensions.length + 1 // the panels of a row have one scale
-      const suffix = number === 1 ? '' : String(number)
+      const suffix = suffixOf(number)
       const values = [...new Set(points.filter((point) => point.dimension === dimension).map(({ value }) => value))]
       const title = row === rows.length - 1 ? { title: { text: dimension } } : {}
       axes[`xaxis${suffix}`] = {
@@ -41,7 +43,7 @@ export function growthFigure(points: readonly GrowthPoint[]): Figure {
       axes[`yaxis${suffix}`] = {
         type: 'log',
         tickvals: [10, 20, 50, 100, 200, 500, 1000, 2000, 5000],
-        ...(column === 0 ? {} : { matches: `y${firstOfRow === 1 ? '' : firstOfRow}` }),
+        ...(column === 0 ? {} : { matches: `y${suffixOf(number - column)}` }), // the panels of a row have one scale
         domain: share(rows.length, rows.length - 1 - row, 0.2),
         anchor: `x${suffix}`,
         ...(column === 0 ? { title: { text: y } } : {}),

@@ -9,24 +9,25 @@ import { ClusterTeam, shareOfDataset, shareOfStreams } from '../../cluster/team'
 import { type Config, presets } from '../../config'
 import { writeFileAtomic } from '../../files'
 import { compile } from '../../graph/compile'
+import { mean } from '../../lab/statistics'
 import type { SparseMoELanguageModel } from '../../model/language-model'
 import { createStreams, type Streams } from '../../tensor/streams'
 import { type Tensor, tf } from '../../tensor/tf'
 import { Dataset } from '../../text/dataset'
-import { buildModel, loadCheckpoint, loadWeights } from '../../train/checkpoint'
+import { buildModel, loadWeights } from '../../train/checkpoint'
 import { AdamW } from '../../train/optimizers/adamw'
 import { makeTrainStep } from '../../train/step'
 import { endWithLauncher } from '../launcher'
 import { textOf } from '../text-of'
 import type { BenchSize } from './sizes'
 
-const vocabSize = 65
-
 export interface TeamRequest {
   /** What differs from the original's settings. */
   readonly size: BenchSize & Partial<Config>
   /** A folder with weights, which are measured on batches of their text; absent: new ones, on random tokens. */
   readonly checkpoint?: string
+  /** That of the checkpoint; default: 65, as in the default text. */
+  readonly vocabSize?: number
   readonly parallel: Parallelism
   readonly capacityFactor?: number
   /** Each is three steps together, then three of each process alone. */
@@ -47,40 +48,34 @@ export interface TeamAnswer {
 
 /** The model, and the batches that each process takes its share of. */
 function subject(
-  { size, capacityFactor, checkpoint }: TeamRequest,
+  { checkpoint, vocabSize = 65 }: TeamRequest,
+  config: Config,
   { init }: Streams,
 ): { model: SparseMoELanguageModel; dataset: Dataset } {
-  const config = { ...presets.makemoe, ...size, capacityFactor }
+  const model = buildModel(config, vocabSize, init)
   if (checkpoint === undefined) {
-    const tokens = 10_000
-    const random = Int32Array.from(createStreams(2).data.integers([tokens], 0, vocabSize).dataSync())
-    return { model: buildModel(config, vocabSize, init), dataset: new Dataset(random, config.blockSize) }
+    const random = Int32Array.from(createStreams(2).data.integers([10_000], 0, vocabSize).dataSync())
+    return { model, dataset: new Dataset(random, config.blockSize) }
   }
-  const { model: saved, tokenizer, text } = loadCheckpoint(checkpoint)
-  saved.dispose()
-  const model = buildModel(config, tokenizer.vocabSize, init)
-  loadWeights(checkpoint, model)
+  const { tokenizer, text } = loadWeights(checkpoint, model)
   return { model, dataset: new Dataset(tokenizer.encode(textOf({}, text).text), config.blockSize) }
 }
 
-/** The share of the busiest process, of a layer's load by expert. */
-function busiestShare(load: Float32Array | Int32Array | Uint8Array, processes: number): number {
-  const rows = Array.from({ length: processes }, () => 0)
-  for (const [e, count] of load.entries()) {
-    const process = Math.floor((e * processes) / load.length)
-    rows[process] = at(rows, process) + count
-  }
+/** The share of the busiest process, of a layer's load by expert: [E] */
+function busiestShare(load: Tensor, processes: number): number {
+  const rows = tf.tidy(() => [...tf.sum(tf.reshape(load, [processes, -1]), 1).dataSync()])
   return Math.max(...rows) / rows.reduce((sum, count) => sum + count, 0)
 }
 
 async function measure(request: TeamRequest, hosts: readonly string[], index: number): Promise<TeamAnswer> {
-  const { size, parallel, rounds } = request
+  const { size, parallel, capacityFactor, rounds } = request
   const member = { hosts, index, wait: 60 }
-  checkShares({ ...presets.makemoe, ...size }, hosts.length, parallel)
+  const config = { ...presets.makemoe, ...size, capacityFactor }
+  checkShares(config, hosts.length, parallel)
   const several = hosts.length > 1
   if (several) await join(member)
   const streams = several ? shareOfStreams(createStreams(1), member, (size.batchSize / hosts.length) * size.blockSize) : createStreams(1)
-  const { model, dataset } = subject(request, streams)
+  const { model, dataset } = subject(request, config, streams)
   const batches = several ? shareOfDataset(dataset, member) : dataset
   const team = several ? new ClusterTeam(model, member, parallel) : undefined
   const parameters = model.namedParameters()
@@ -111,7 +106,7 @@ async function measure(request: TeamRequest, hosts: readonly string[], index: nu
   for (let round = -1; round < rounds; round++) {
     const { told } = run(reporting) // and all begin at the same time
     for (const [name, load] of Object.entries(told))
-      if (/^routing\/layer_\d+\/load$/.test(name)) shares.push(parallel === 'experts' ? busiestShare(load.dataSync(), hosts.length) : 1)
+      if (/^routing\/layer_\d+\/load$/.test(name)) shares.push(parallel === 'experts' ? busiestShare(load, hosts.length) : 1)
     tf.dispose(told)
     const measured = [time(together), time(together), time(together)]
     const without = [time(alone), time(alone), time(alone)]
@@ -119,7 +114,7 @@ async function measure(request: TeamRequest, hosts: readonly string[], index: nu
     times.together.push(...measured)
     times.alone.push(...without)
   }
-  return { ...times, bytesSent, busiest: shares.reduce((sum, share) => sum + share, 0) / shares.length }
+  return { ...times, bytesSent, busiest: mean(shares) }
 }
 
 /**

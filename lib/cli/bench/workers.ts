@@ -60,11 +60,16 @@ const columns = ['workers', 'capacity', 'median ms', 'quartiles', 'waited ms', '
 const line = (cells: readonly string[]): string => cells.map((cell, i) => cell.padStart(i === 3 ? 18 : 11)).join('')
 
 /** What is measured: the models of a size, or a trained one. */
-function modelsOf({ size: wanted, checkpoint }: WorkersBenchOptions): (Pick<TeamRequest, 'size' | 'checkpoint'> & { name: string })[] {
+function modelsOf({
+  size: wanted,
+  checkpoint,
+}: WorkersBenchOptions): (Pick<TeamRequest, 'size' | 'checkpoint' | 'vocabSize'> & { name: string })[] {
   if (checkpoint === undefined)
     return keysOf(sizes).flatMap((name) => (wanted === 'all' || name === wanted ? [{ name, size: sizes[name] }] : []))
   const folder = checkpointIn(checkpoint)
-  return [{ name: checkpoint, size: loadCheckpoint(folder).config, checkpoint: folder }]
+  const { model, config, tokenizer } = loadCheckpoint(folder)
+  model.dispose() // the workers load it
+  return [{ name: checkpoint, size: config, checkpoint: folder, vocabSize: tokenizer.vocabSize }]
 }
 
 /**
