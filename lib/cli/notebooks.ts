@@ -48,12 +48,13 @@ const expectations = {
     ],
   },
   makeMoE_from_Scratch_with_Expert_Capacity: {
-    drawings: 6,
+    drawings: 7,
     figures: [
       'In token order, as in the original',
       'By choice, then gate, as in our default',
       'Whose tokens are dropped',
       'What the capacity factor costs and saves',
+      'What two processes wait and send',
       'Training, capacity factor 1',
       'What capacity costs (validation)',
     ],
@@ -61,7 +62,7 @@ const expectations = {
       'factor 1: at most 128 pairs',
       'token 5 (gate 0.95): expert 0 is full with 0, 1, 2, 3',
       'as in lib',
-      '3 characters: capacity 0',
+      'length 3: capacity 0',
     ],
   },
   makeMoE_Concise: {
