@@ -58,12 +58,7 @@ const expectations = {
       'Training, capacity factor 1',
       'What capacity costs (validation)',
     ],
-    words: [
-      'factor 1: at most 128 pairs',
-      'token 5 (gate 0.95): expert 0 is full with 0, 1, 2, 3',
-      'as in lib',
-      'length 3: capacity 0',
-    ],
+    words: ['factor 1: at most 128 pairs', 'token 5 (gate 0.95): expert 0 is full with 0, 1, 2, 3', 'as in lib', 'length 3: capacity 0'],
   },
   makeMoE_Concise: {
     drawings: 0,
