@@ -16,7 +16,7 @@ import { type Tensor, tf } from '../../tensor/tf'
 import { Dataset } from '../../text/dataset'
 import { buildModel, loadWeights } from '../../train/checkpoint'
 import { AdamW } from '../../train/optimizers/adamw'
-import { makeTrainStep } from '../../train/step'
+import { makeTrainStep, type TrainStep } from '../../train/step'
 import { endWithLauncher } from '../launcher'
 import { textOf } from '../text-of'
 import type { BenchSize } from './sizes'
@@ -67,6 +67,19 @@ function busiestShare(load: Tensor, processes: number): number {
   return Math.max(...rows) / rows.reduce((sum, count) => sum + count, 0)
 }
 
+/** Rows that each expert serves of the whole batch in a training step, by layer: [E] each. */
+function loadOfLayers(model: SparseMoELanguageModel, x: Tensor, y: Tensor, streams: Streams, team?: ClusterTeam): Record<string, Tensor> {
+  team?.begin('load')
+  return tf.tidy(() => {
+    const loads: Record<string, Tensor> = {}
+    const report = (name: string, value: Tensor): void => {
+      if (/^routing\/layer_\d+\/load$/.test(name)) loads[name] = tf.keep(tf.clone(value))
+    }
+    model.loss(x, y, { training: true, streams, report, share: team?.share })
+    return loads
+  })
+}
+
 async function measure(request: TeamRequest, hosts: readonly string[], index: number): Promise<TeamAnswer> {
   const { size, parallel, capacityFactor, rounds } = request
   const member = { hosts, index, wait: 60 }
@@ -81,22 +94,19 @@ async function measure(request: TeamRequest, hosts: readonly string[], index: nu
   const parameters = model.namedParameters()
   // It stays as it is: processes that go on alone would each learn something else.
   const optimizer = new AdamW(team?.trained(parameters) ?? parameters, { learningRate: 0 })
-  const stepOf = (reporting: boolean, team?: ClusterTeam) => compile(makeTrainStep(model, optimizer, streams, reporting, team))
-  const together = stepOf(false, team)
-  const alone = several ? stepOf(false, new ClusterTeam(model, member, parallel, false)) : together
-  const reporting = stepOf(true, team)
-  const run = (step: typeof together): { milliseconds: number; told: Readonly<Record<string, Tensor>> } => {
+  const stepOf = (team?: ClusterTeam) => compile(makeTrainStep(model, optimizer, streams, false, team))
+  const together = stepOf(team)
+  const alone = several ? stepOf(new ClusterTeam(model, member, parallel, false)) : together
+  const loads = compile((x: Tensor, y: Tensor) => loadOfLayers(model, x, y, streams, team))
+  /** Milliseconds of a function on a new batch; what it told goes to `read`. */
+  const time = (told: TrainStep, read?: (results: readonly Tensor[]) => void): number => {
     const { x, y } = batches.randomBatch('train', size.batchSize, streams.data)
     const start = performance.now()
-    const told = step(x, y)
-    for (const result of Object.values(told)) result.dataSync()
+    const results = Object.values(told(x, y))
+    for (const result of results) result.dataSync()
     const milliseconds = performance.now() - start
-    tf.dispose([x, y])
-    return { milliseconds, told }
-  }
-  const time = (step: typeof together): number => {
-    const { milliseconds, told } = run(step)
-    tf.dispose(told)
+    read?.(results)
+    tf.dispose([x, y, ...results])
     return milliseconds
   }
   const times = { together: [] as number[], alone: [] as number[] }
@@ -104,17 +114,14 @@ async function measure(request: TeamRequest, hosts: readonly string[], index: nu
   time(together)
   const bytesSent = team?.bytesSent ?? 0
   for (let round = -1; round < rounds; round++) {
-    const { told } = run(reporting) // and all begin at the same time
-    for (const [name, load] of Object.entries(told))
-      if (/^routing\/layer_\d+\/load$/.test(name)) shares.push(parallel === 'experts' ? busiestShare(load, hosts.length) : 1)
-    tf.dispose(told)
+    time(loads, (layers) => shares.push(...layers.map((load) => busiestShare(load, hosts.length)))) // and all begin at the same time
     const measured = [time(together), time(together), time(together)]
     const without = [time(alone), time(alone), time(alone)]
     if (round < 0) continue // the first turn warms up
     times.together.push(...measured)
     times.alone.push(...without)
   }
-  return { ...times, bytesSent, busiest: mean(shares) }
+  return { ...times, bytesSent, busiest: parallel === 'experts' ? mean(shares) : 1 }
 }
 
 /**
