@@ -1,9 +1,10 @@
 /** One, two and four real processes train the same model on the same batches. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { decodeSafetensors } from 'makemoe/internals'
+import { CharTokenizer, createStreams, Dataset, loadCorpus, presets, type RoutingRecord, tf, validateConfig } from 'makemoe'
+import { buildModel, decodeSafetensors, shareOfDataset, shareOfStreams } from 'makemoe/internals'
 import { expect, test } from 'vitest'
-import { folder, lossesOf, metricsOf, train } from './run'
+import { folder, lossesOf, metricsOf, text, train } from './run'
 
 /** Trains, and returns the run's folder. */
 async function trained(name: string, ...args: string[]): Promise<string> {
@@ -50,6 +51,35 @@ test('with a capacity, the same tokens are dropped whether experts are dealt out
   for (const [name, value] of Object.entries(expected ?? {}))
     expect(Math.abs((first?.[name] ?? Number.NaN) - value), name).toBeLessThan(1e-5 * Math.max(0.1, Math.abs(value)))
   expect(largestDifference(lossesOf(experts), lossesOf(data))).toBeLessThan(1e-5)
+})
+
+test('with a capacity, step 0 of two and four processes has the loss of one process that counts within the same shares', async () => {
+  const own = { nEmbed: 16, nHead: 2, nLayer: 2, numExperts: 4, blockSize: 8, batchSize: 8, capacityFactor: 0.75 }
+  const config = validateConfig({ ...presets.default, ...own })
+  const corpus = loadCorpus({ defaultFile: text })
+  const tokenizer = CharTokenizer.fromText(corpus.text)
+  const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
+  let dropped = 0
+  for (const count of [2, 4]) {
+    const losses = Array.from({ length: count }, (_, index) => {
+      const member = { hosts: Array<string>(count).fill(''), index, wait: 0 }
+      const whole = createStreams(config.seed)
+      const model = buildModel(config, tokenizer.vocabSize, whole.init)
+      const streams = shareOfStreams(whole, member, (config.batchSize / count) * config.blockSize)
+      const { x, y } = shareOfDataset(dataset, member).randomBatch('train', config.batchSize, streams.data)
+      const observer = (record: RoutingRecord): void => {
+        dropped += record.dropped.dataSync()[0] ?? 0
+      }
+      return tf.tidy(() => model.loss(x, y, { training: true, streams, observer }).dataSync()[0] ?? Number.NaN)
+    })
+    const expected = losses.reduce((sum, loss) => sum + loss) / count
+    for (const parallel of ['experts', 'data']) {
+      const args = ['--steps', '1', '--capacity-factor', '0.75', '--workers', String(count), '--parallel', parallel]
+      const [loss = Number.NaN] = lossesOf(await trained(`shares-${count}-${parallel}`, ...args))
+      expect(Math.abs(loss - expected), `${count}, ${parallel}: ${loss}, expected ${expected}`).toBeLessThan(1e-6)
+    }
+  }
+  expect(dropped).toBeGreaterThan(0)
 })
 
 test('gradients of the first step agree element by element: one process, data-parallel, expert-parallel', async () => {
