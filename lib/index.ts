@@ -78,7 +78,7 @@ export { comparisons, type Variant, type Variants } from './lab/variants'
 // Pictures
 export { modelPage } from './plot/model-page'
 export * from './plot/charts'
-export { comparisonCurves, comparisonView, variantCurves } from './plot/comparison'
+export { comparisonCurves, comparisonLosses, comparisonView, variantCurves } from './plot/comparison'
 export { Display, show, showDrawing } from './plot/display'
 export * from './plot/drawings'
 export type { Figure } from './plot/figure'

@@ -7,7 +7,7 @@ import { compare, type Measurement } from '../lab/compare'
 import { comparisonFormat } from '../lab/comparison-file'
 import { comparisonTable, summarize } from '../lab/summary'
 import { type ComparisonName, comparisons, type Variants } from '../lab/variants'
-import { comparisonCurves, describeComparison } from '../plot/comparison'
+import { comparisonCurves, comparisonLosses, describeComparison } from '../plot/comparison'
 import { figurePage } from '../plot/html'
 import { CharTokenizer } from '../text/char-tokenizer'
 import { Dataset } from '../text/dataset'
@@ -75,8 +75,8 @@ export async function compareVariants(config: Config, options: CompareCommandOpt
   const result = { format: comparisonFormat, name, config, seeds, variants, rows, measurements }
   const json = JSON.stringify(result, (_, value: unknown) => (typeof value === 'function' ? String(value) : value), 1)
   writeFileAtomic(join(folder, `${name}.json`), `${json}\n`)
-  const figures = (['steps', 'FLOPs', 'seconds'] as const).map((against) => comparisonCurves(measurements, against))
-  writeFileAtomic(join(folder, `${name}.html`), figurePage(figures))
+  const curves = (['steps', 'FLOPs', 'seconds'] as const).map((against) => comparisonCurves(measurements, against))
+  writeFileAtomic(join(folder, `${name}.html`), figurePage([comparisonLosses(measurements), ...curves]))
   const shown = relative(process.cwd(), folder) || folder
   console.log(`saved in ${join(shown, `${name}.json`)}, figures in ${join(shown, `${name}.html`)}`)
   return 0

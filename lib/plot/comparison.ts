@@ -1,7 +1,7 @@
-/** Variants side by side: their validation losses against steps, against arithmetic and against time; and a view that grows while they train. */
+/** Variants side by side: their final losses, and these against steps, arithmetic and time; and a view that grows while they train. */
 import { type LossCurve, lossCurves, smoothed } from './charts'
 import { Display } from './display'
-import { color, type Figure, pale } from './figure'
+import { color, type Figure, layout, pale } from './figure'
 import { clock } from './training-view'
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
@@ -103,6 +103,51 @@ export function comparisonCurves(curves: readonly ComparedCurve[], against: keyo
     }
   })
   return spreadCurves(series, `Validation loss against ${against}`, label)
+}
+
+/** What one training ended with. */
+export interface ComparedLoss {
+  readonly variant: string
+  readonly seed: number
+  /** Nats. */
+  readonly validationLoss: number
+  /** Whether it sees later characters, so that its loss is not comparable. */
+  readonly looksAhead?: boolean
+}
+
+/** Final losses: a row for each variant, a dot for each seed, a bar at their mean; the dotted line is the first variant's mean. */
+export function comparisonLosses(losses: readonly ComparedLoss[]): Figure {
+  const variants = [...new Set(losses.map(({ variant }) => variant))]
+  const of = (name: string): ComparedLoss[] => losses.filter(({ variant }) => variant === name)
+  const shown = (name: string): string => (of(name).some(({ looksAhead }) => looksAhead) ? `${name} (looks ahead)` : name)
+  const means = variants.map((name) => mean(of(name).map(({ validationLoss }) => validationLoss)))
+  const trace = (name: string, x: readonly number[], names: readonly string[], marker: object): Readonly<Record<string, unknown>> => ({
+    type: 'scatter',
+    mode: 'markers',
+    name,
+    x,
+    y: names.map(shown),
+    marker,
+  })
+  const seeds = [...new Set(losses.map(({ seed }) => seed))].map((seed, i) => {
+    const own = losses.filter((each) => each.seed === seed)
+    const x = own.map(({ validationLoss }) => validationLoss)
+    return trace(
+      `seed ${seed}`,
+      x,
+      own.map(({ variant }) => variant),
+      { size: 9, color: color(i), symbol: i },
+    )
+  })
+  const dark = '#222222'
+  return {
+    data: [...seeds, trace('mean', means, variants, { symbol: 'line-ns', size: 20, line: { width: 2, color: dark } })],
+    layout: layout('Validation loss of each seed', 'validation loss (nats)', '', {
+      height: 170 + 30 * variants.length,
+      yaxis: { type: 'category', categoryorder: 'array', categoryarray: variants.map(shown), autorange: 'reversed' },
+      shapes: [{ type: 'line', x0: means[0], x1: means[0], yref: 'paper', y0: 0, y1: 1, line: { color: dark, dash: 'dot', width: 1 } }],
+    }),
+  }
 }
 
 /** Where a comparison stands. */

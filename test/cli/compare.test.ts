@@ -38,7 +38,7 @@ test('a comparison that is killed with SIGKILL continues where it was, and ends 
   expect([undisturbed.status, undisturbed.stderr]).toEqual([0, ''])
   expect(undisturbed.stdout).toMatch(/6\/6 dense, equal total parameters, seed 1338: validation loss \d\.\d{4}\n/)
   expect(undisturbed.stdout).toMatch(/variant +validation loss +difference .*\n.*sparse, 2 of 4 .*within noise \(95 %, Student's t\)/s)
-  expect(readFileSync(join(calm, 'dense.html'), 'utf8').match(/Plotly\.newPlot\('figure\d'/g)).toHaveLength(3)
+  expect(readFileSync(join(calm, 'dense.html'), 'utf8').match(/Plotly\.newPlot\('figure\d'/g)).toHaveLength(4)
 
   for (let kills = 0; kills < 2; kills++) {
     const child = spawn(process.execPath, options(killed, '--what', 'dense'), { stdio: 'ignore' })

@@ -7,6 +7,7 @@ import {
   ConfigError,
   compare,
   comparisonCurves,
+  comparisonLosses,
   comparisons,
   comparisonTable,
   comparisonView,
@@ -191,6 +192,17 @@ describe('what it says', () => {
     expect(data[3]).toMatchObject({ x: [0, 5], y: [2.2, 1.7] })
     expectClose(comparisonCurves(curves, 'FLOPs').data[3]?.x as number[], [0, (5 * 3 * 3e6 * 100) / 1e12], 1e-9)
     expectClose(comparisonCurves(curves, 'seconds').data[3]?.x as number[], [0, 0.1], 1e-9)
+  })
+  test('the figure of final losses: a dot for each seed, a bar for each mean, the first variant as the line', () => {
+    const { data, layout } = comparisonLosses(measurements)
+    const names = ['base', 'better', 'same (looks ahead)']
+    const [first, , , bars] = data
+    expect(data.map(({ name }) => name)).toEqual(['seed 1', 'seed 2', 'seed 3', 'mean'])
+    expect([first?.x, first?.y]).toEqual([[2, 1.9, 2.1], names])
+    expect(bars?.y).toEqual(names)
+    expectClose(bars?.x as number[], [2.2, 2.1, 2.2], 1e-12)
+    expect(layout).toMatchObject({ yaxis: { categoryarray: names, autorange: 'reversed' } })
+    expect((layout.shapes as { x0: number }[])[0]?.x0).toBeCloseTo(2.2, 12)
   })
   test('where it stands', () => {
     const standing = { done: 2, of: 21, variant: 'topk', seed: 4, step: 12, steps: 100, secondsLeft: 3723 }
