@@ -89,6 +89,7 @@ const expectations = {
       'Chosen together, layer 7',
       'Characters in the color of their expert, layer 0',
       'Characters in the color of their expert, layer 7',
+      'Validation loss of each seed',
       'Validation loss against steps',
       'Validation loss against FLOPs',
       'Validation loss against seconds',

@@ -21,7 +21,7 @@ const read = (name: string): { raw: string; cells: Cell[] } => {
 /** The steps of the training that each shows. */
 const trainings: Readonly<Record<string, number>> = {
   'makeMoE_Concise.ipynb': 5000,
-  'makeMoE_Routing_Laboratory.ipynb': 200,
+  'makeMoE_Routing_Laboratory.ipynb': 1000,
   'makeMoE_from_Scratch.ipynb': 5000,
   'makeMoE_from_Scratch_with_Expert_Capacity.ipynb': 5000,
 }
