@@ -59,12 +59,12 @@ test('with a capacity, step 0 of two and four processes has the loss of one proc
   const corpus = loadCorpus({ defaultFile: text })
   const tokenizer = CharTokenizer.fromText(corpus.text)
   const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
+  const model = buildModel(config, tokenizer.vocabSize, createStreams(config.seed).init)
   let dropped = 0
   for (const count of [2, 4]) {
     const losses = Array.from({ length: count }, (_, index) => {
       const member = { hosts: Array<string>(count).fill(''), index, wait: 0 }
       const whole = createStreams(config.seed)
-      const model = buildModel(config, tokenizer.vocabSize, whole.init)
       const streams = shareOfStreams(whole, member, (config.batchSize / count) * config.blockSize)
       const { x, y } = shareOfDataset(dataset, member).randomBatch('train', config.batchSize, streams.data)
       const observer = (record: RoutingRecord): void => {

@@ -98,11 +98,11 @@ async function measure(request: TeamRequest, hosts: readonly string[], index: nu
   const together = stepOf(team)
   const alone = several ? stepOf(new ClusterTeam(model, member, parallel, false)) : together
   const loads = compile((x: Tensor, y: Tensor) => loadOfLayers(model, x, y, streams, team))
-  /** Milliseconds of a function on a new batch; what it told goes to `read`. */
-  const time = (told: TrainStep, read?: (results: readonly Tensor[]) => void): number => {
+  /** Milliseconds of a step on a new batch; what it told goes to `read`. */
+  const time = (step: TrainStep, read?: (results: readonly Tensor[]) => void): number => {
     const { x, y } = batches.randomBatch('train', size.batchSize, streams.data)
     const start = performance.now()
-    const results = Object.values(told(x, y))
+    const results = Object.values(step(x, y))
     for (const result of results) result.dataSync()
     const milliseconds = performance.now() - start
     read?.(results)
@@ -114,7 +114,9 @@ async function measure(request: TeamRequest, hosts: readonly string[], index: nu
   time(together)
   const bytesSent = team?.bytesSent ?? 0
   for (let round = -1; round < rounds; round++) {
-    time(loads, (layers) => shares.push(...layers.map((load) => busiestShare(load, hosts.length)))) // and all begin at the same time
+    time(loads, (layers) => {
+      if (parallel === 'experts') shares.push(...layers.map((load) => busiestShare(load, hosts.length)))
+    }) // and all begin at the same time
     const measured = [time(together), time(together), time(together)]
     const without = [time(alone), time(alone), time(alone)]
     if (round < 0) continue // the first turn warms up
