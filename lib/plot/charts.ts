@@ -1,17 +1,18 @@
 /** Bars and lines: characters of a text, losses, load, noise, capacity. */
 import { at } from '../checked'
-import { color, type Figure, layout, visible } from './figure'
+import { characterAxis, color, type Figure, lastLine, layout, visible } from './figure'
 
 /** How often each character occurs, most frequent first. */
 export function characterFrequencies(text: string): Figure {
   const counts = new Map<string, number>()
   for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1)
   const sorted = [...counts].sort((a, b) => b[1] - a[1])
-  const x = sorted.map(([character]) => visible(character))
+  const names = sorted.map(([character]) => character)
   return {
-    data: [{ type: 'bar', x, y: sorted.map(([, count]) => count), marker: { color: color(0) } }],
+    data: [{ type: 'bar', y: sorted.map(([, count]) => count), hovertext: names.map(visible), marker: { color: color(0) } }],
     layout: layout(`The ${sorted.length} characters of the text`, 'character', 'occurrences', {
-      xaxis: { type: 'category', tickfont: { size: 10, family: 'monospace' }, tickangle: 0, dtick: 1 },
+      margin: { l: 60, r: 20, t: 50, b: 80 },
+      xaxis: { ...characterAxis(names), ...lastLine },
       yaxis: { type: 'log', dtick: 1 },
     }),
   }
@@ -28,6 +29,7 @@ export interface LossCurve {
 }
 
 const dashes = ['dot', 'dash', 'dashdot', 'longdash'] as const
+const grays = ['#555555', '#a0a0a0'] as const
 
 /** What the axes show of some curves: all while there are few points; then not what only the first steps need. */
 function ranges(curves: readonly LossCurve[]): { xaxis: object; yaxis: object } {
@@ -49,14 +51,15 @@ export function lossCurves(curves: readonly LossCurve[], title = 'Loss'): Figure
   const behindOf = curves.filter(({ behind }) => behind)
   const data = curves.map((curve, i) => {
     const { name, steps, losses, behind } = curve
-    const dash = behind ? dashes[behindOf.indexOf(curve) % dashes.length] : 'solid'
+    const place = behindOf.indexOf(curve)
+    const dash = behind ? dashes[place % dashes.length] : 'solid'
     return {
       type: 'scatter',
       mode: losses.length > 60 ? 'lines' : 'lines+markers',
       name,
       x: steps,
       y: losses.map((loss) => (Number.isFinite(loss) ? Number(loss.toFixed(4)) : null)),
-      line: { color: behind ? '#777777' : color(i), width: behind ? 1.5 : 2, dash },
+      line: { color: behind ? grays[place % grays.length] : color(i), width: behind ? 1.5 : 2, dash },
       marker: { size: 5 },
     }
   })
@@ -113,15 +116,15 @@ export function expertLoad(load: readonly (readonly number[])[]): Figure {
   const share = 100 / experts
   const even = { type: 'line', xref: 'paper', x0: 0, x1: 1, y0: share, y1: share, line: { dash: 'dot', color: '#222222' } }
   const label = {
-    text: `even share, ${Number(share.toFixed(1))} %`,
+    text: `dotted: even share, ${Number(share.toFixed(1))} %`,
     xref: 'paper',
     x: 1,
     xanchor: 'right',
-    y: share,
+    yref: 'paper',
+    y: 1,
     yanchor: 'bottom',
     showarrow: false,
     font: { size: 12 },
-    bgcolor: '#ffffffcc',
   }
   return {
     data,
@@ -211,8 +214,9 @@ export function factorSweep(points: readonly SweepPoint[]): Figure {
       ),
     ],
     layout: layout('What the capacity factor costs and saves', 'capacity factor', '', {
-      height: 480,
-      xaxis: { type: 'category' },
+      height: 500,
+      margin: { l: 60, r: 20, t: 50, b: 80 },
+      xaxis: { type: 'category', ...lastLine },
       yaxis: axis('ms per step', 0),
       yaxis2: axis('loss (nats)', 1),
       yaxis3: axis('dropped (%)', 2),
@@ -272,7 +276,9 @@ export function droppedTokens(policies: Readonly<Record<string, readonly number[
     y: shares.map((share) => Number((100 * share).toFixed(2))),
     line: { color: color(i) },
   }))
-  return { data, layout: layout('Whose tokens are dropped', 'sequence in the batch', 'dropped pairs (%)', { xaxis: { dtick: 1 } }) }
+  const rows = Math.max(...Object.values(policies).map((shares) => shares.length))
+  const xaxis = { dtick: rows > 8 ? 2 : 1, range: [-0.5, rows - 0.5] }
+  return { data, layout: layout('Whose tokens are dropped', 'sequence in the batch', 'dropped pairs (%)', { xaxis }) }
 }
 
 /** One bar for each name. */

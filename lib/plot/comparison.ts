@@ -1,7 +1,7 @@
 /** Variants side by side: their final losses, and these against steps, arithmetic and time; and a view that grows while they train. */
 import { type LossCurve, lossCurves, smoothed } from './charts'
 import { Display } from './display'
-import { color, type Figure, layout, pale } from './figure'
+import { color, type Figure, inLines, layout, pale } from './figure'
 import { clock } from './training-view'
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
@@ -76,11 +76,11 @@ const axes = {
   steps: { label: 'step', of: () => 1 },
   /** Forward and backward: three times the forward pass. */
   FLOPs: {
-    label: 'FLOPs of training (10^12)',
+    label: 'FLOPs of training (10¹²)',
     of: ({ flopsPerToken = Number.NaN, tokensPerStep = Number.NaN }: ComparedCurve) => (3 * flopsPerToken * tokensPerStep) / 1e12,
   },
   seconds: {
-    label: 'seconds of training, on this machine',
+    label: 'seconds of training',
     of: ({ millisecondsPerStep = Number.NaN }: ComparedCurve) => millisecondsPerStep / 1000,
   },
 } as const
@@ -119,7 +119,7 @@ export interface ComparedLoss {
 export function comparisonLosses(losses: readonly ComparedLoss[]): Figure {
   const variants = [...new Set(losses.map(({ variant }) => variant))]
   const of = (name: string): ComparedLoss[] => losses.filter(({ variant }) => variant === name)
-  const shown = (name: string): string => (of(name).some(({ looksAhead }) => looksAhead) ? `${name} (looks ahead)` : name)
+  const shown = (name: string): string => inLines(of(name).some(({ looksAhead }) => looksAhead) ? `${name} (looks ahead)` : name)
   const means = variants.map((name) => mean(of(name).map(({ validationLoss }) => validationLoss)))
   const trace = (name: string, x: readonly number[], names: readonly string[], marker: object): Readonly<Record<string, unknown>> => ({
     type: 'scatter',
@@ -143,7 +143,7 @@ export function comparisonLosses(losses: readonly ComparedLoss[]): Figure {
   return {
     data: [...seeds, trace('mean', means, variants, { symbol: 'line-ns', size: 20, line: { width: 2, color: dark } })],
     layout: layout('Validation loss of each seed', 'validation loss (nats)', '', {
-      height: 170 + 30 * variants.length,
+      height: 170 + 36 * variants.length,
       yaxis: { type: 'category', categoryorder: 'array', categoryarray: variants.map(shown), autorange: 'reversed' },
       shapes: [{ type: 'line', x0: means[0], x1: means[0], yref: 'paper', y0: 0, y1: 1, line: { color: dark, dash: 'dot', width: 1 } }],
     }),

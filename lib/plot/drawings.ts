@@ -1,7 +1,7 @@
 /** Drawings of the parts of the model, with the shapes on the arrows; expert e has the color that it has in the figures. */
 import type { Config } from '../config'
-import { color } from './figure'
-import { expertFill, Sketch } from './sketch'
+import { color, expertFill } from './figure'
+import { Sketch } from './sketch'
 
 /** Sizes that the drawing of the whole model names. */
 export type ArchitectureSizes = Pick<Config, 'batchSize' | 'blockSize' | 'nEmbed' | 'nHead' | 'nLayer' | 'numExperts' | 'topK'> & {
@@ -20,21 +20,20 @@ export function architectureDrawing(s: ArchitectureSizes): string {
   d.box(20, 20, 210, 34, `token ids [${s.batchSize}, ${s.blockSize}]`, 'data').arrow({ x: stream, y: 54 }, { x: stream, y: 77 })
   d.box(20, 78, 210, 36, 'token + position embedding', 'learned')
   d.frame(20, 152, 460, 226).text(468, 172, `${s.nLayer} blocks, one after the other`, { anchor: 'end', bold: true })
-  d.text(stream + 10, 138, shape, { anchor: 'start', size: 12, quiet: true })
+  d.text(stream + 10, 138, shape, { anchor: 'start', quiet: true })
   const branch = (y: number, name: string): void => {
     const sum = y + 62
     d.arrow({ x: stream, y }, { x: 169, y }).box(170, y - 18, 100, 36, 'LayerNorm', 'learned')
     d.arrow({ x: 270, y }, { x: 299, y }).box(300, y - 18, 166, 36, name, 'learned')
-    d.path(`M 383 ${y + 18} V ${sum} H ${stream + 12}`).text(250, sum - 7, shape, { size: 12, quiet: true })
+    d.path(`M 383 ${y + 18} V ${sum} H ${stream + 12}`).text(250, sum - 7, shape, { quiet: true })
   }
   d.arrow({ x: stream, y: 114 }, { x: stream, y: 251 })
   branch(202, `causal attention, ${s.nHead} heads`)
   d.arrow({ x: stream, y: 275 }, { x: stream, y: 341 })
   branch(292, 'SparseMoE')
   d.circle({ x: stream, y: 264 }, 11, '+').circle({ x: stream, y: 354 }, 11, '+')
-  d.text(40, 240, 'residual', { anchor: 'start', size: 12, quiet: true }).text(40, 255, 'stream', {
+  d.text(40, 240, 'residual', { anchor: 'start', quiet: true }).text(40, 255, 'stream', {
     anchor: 'start',
-    size: 12,
     quiet: true,
   })
   d.arrow({ x: stream, y: 366 }, { x: stream, y: 401 }).box(20, 402, 210, 34, 'LayerNorm', 'learned')
@@ -51,7 +50,7 @@ export function architectureDrawing(s: ArchitectureSizes): string {
   d.frame(510, 60, 236, 440).text(628, 82, 'inside SparseMoE: one token', { bold: true })
   d.path('M 466 292 H 509', { dashed: true })
   d.box(568, 96, 120, 34, `token [${s.nEmbed}]`, 'data').arrow({ x: 628, y: 130 }, { x: 628, y: 155 })
-  d.box(568, 156, 120, 34, 'router', 'learned').text(696, 178, `[${s.numExperts}]`, { anchor: 'start', size: 12, quiet: true })
+  d.box(568, 156, 120, 34, 'router', 'learned').text(696, 178, `[${s.numExperts}]`, { anchor: 'start', quiet: true })
   const shown = Math.min(s.numExperts, 8)
   const width = 212 / shown
   const center = (e: number): number => 522 + (e + 0.5) * width
@@ -67,10 +66,9 @@ export function architectureDrawing(s: ArchitectureSizes): string {
     if (gate && chosen.length <= 2)
       d.text((center(e) + 628) / 2 + (center(e) < 628 ? -14 : 14), 366, `× ${gate}`, {
         anchor: center(e) < 628 ? 'end' : 'start',
-        size: 12,
       })
   }
-  d.text(738, 342, `${s.topK} of ${s.numExperts} experts`, { anchor: 'end', size: 12, quiet: true })
+  d.text(738, 342, `${s.topK} of ${s.numExperts} experts`, { anchor: 'end', quiet: true })
   d.box(568, 404, 120, 34, 'sum', 'plain')
     .arrow({ x: 628, y: 438 }, { x: 628, y: 453 })
     .box(568, 454, 120, 34, `output [${s.nEmbed}]`, 'data')
@@ -90,16 +88,16 @@ export function attentionDrawing(): string {
     d.box(160, y, 120, 40, `${name} [B, T, D]`, 'learned').arrow({ x: 112, y: 130 }, { x: 159, y: y + 20 })
   }
   d.box(330, 64, 120, 48, 'q kᵀ / √D\n[B, T, T]').arrow({ x: 280, y: 44 }, { x: 329, y: 80 }).arrow({ x: 280, y: 130 }, { x: 329, y: 98 })
-  d.text(390, 56, 'scores', { size: 12, quiet: true })
-  d.arrow({ x: 450, y: 88 }, { x: 489, y: 88 }).text(535, 24, 'mask, then softmax', { size: 12, quiet: true })
+  d.text(390, 56, 'scores', { quiet: true })
+  d.arrow({ x: 450, y: 88 }, { x: 489, y: 88 }).text(535, 24, 'mask, then softmax', { quiet: true })
   // Lower triangle: position t looks at positions up to t.
   const cell = 22
   for (let row = 0; row < 4; row++)
     for (let column = 0; column < 4; column++)
       d.box(490 + column * cell, 38 + row * cell, cell, cell, column > row ? '' : '•', column > row ? 'quiet' : 'chosen')
-  d.text(535, 142, 'weights [B, T, T]', { size: 12, quiet: true })
+  d.text(535, 142, 'weights [B, T, T]', { quiet: true })
   d.box(620, 150, 124, 48, 'weighted sum\n[B, T, D]', 'data').path('M 580 82 H 682 V 149')
-  d.path('M 280 216 H 682 V 199').text(470, 208, 'values', { size: 12, quiet: true })
+  d.path('M 280 216 H 682 V 199').text(470, 208, 'values', { quiet: true })
   return d.toString()
 }
 
@@ -113,7 +111,7 @@ export function topKDrawing(): string {
     262,
     'Top-2 gating of four experts: the two largest logits, 2.0 and 1.2, stay; the others become minus infinity; the softmax gives the gates 0.69 and 0.31, and exactly 0 for the others.',
   )
-  for (const e of logits.keys()) d.text(316 + e * 120, 28, `expert ${e}`, { size: 12, quiet: true })
+  for (const e of logits.keys()) d.text(316 + e * 120, 28, `expert ${e}`, { quiet: true })
   for (const [row, label] of ['logits of one token [E]', 'the top 2 stay, the rest: −∞', 'softmax: the gates [E]'].entries()) {
     d.text(20, 62 + row * 80, label, { anchor: 'start' })
     for (const [e, value] of logits.entries()) {
@@ -142,15 +140,15 @@ export function noisyTopKDrawing(): string {
   d.box(16, 82, 84, 44, 'x\n[N, C]', 'data')
   d.box(150, 34, 140, 40, 'Linear: logits', 'learned').arrow({ x: 100, y: 98 }, { x: 149, y: 58 })
   d.box(150, 132, 140, 40, 'Linear, softplus', 'learned').arrow({ x: 100, y: 112 }, { x: 149, y: 148 })
-  d.arrow({ x: 290, y: 152 }, { x: 341, y: 152 }).text(315, 144, '[N, E]', { size: 12, quiet: true })
+  d.arrow({ x: 290, y: 152 }, { x: 341, y: 152 }).text(315, 144, '[N, E]', { quiet: true })
   d.box(342, 132, 96, 40, '× N(0, 1)')
-  d.arrow({ x: 290, y: 54 }, { x: 375, y: 54 }).text(332, 46, '[N, E]', { size: 12, quiet: true })
+  d.arrow({ x: 290, y: 54 }, { x: 375, y: 54 }).text(332, 46, '[N, E]', { quiet: true })
   d.arrow({ x: 390, y: 132 }, { x: 390, y: 68 }, { dashed: true }).circle({ x: 390, y: 54 }, 13, '+')
   d.arrow({ x: 403, y: 54 }, { x: 449, y: 54 }).box(450, 34, 120, 40, 'top k, softmax')
   d.arrow({ x: 570, y: 46 }, { x: 629, y: 34 }).arrow({ x: 570, y: 62 }, { x: 629, y: 86 })
-  d.box(630, 14, 114, 38, 'gates [N, K]', 'data').box(630, 68, 114, 38, 'indices [N, K]', 'data')
-  d.text(456, 146, 'default: while training only', { anchor: 'start', size: 12 })
-  d.text(456, 164, 'preset makemoe: always, as the original', { anchor: 'start', size: 12 })
+  d.box(630, 14, 114, 38, 'gates [N, E]', 'data').box(630, 68, 114, 38, 'indices [N, K]', 'data')
+  d.text(456, 146, 'default: while training only', { anchor: 'start' })
+  d.text(456, 164, 'preset makemoe: always, as the original', { anchor: 'start' })
   return d.toString()
 }
 
@@ -180,7 +178,7 @@ export function sparseMoEDrawing(): string {
     [520, '5 weigh, add'],
     [688, '6 outputs [N, C]'],
   ] as const)
-    d.text(x, 28, text, { size: 12, bold: true })
+    d.text(x, 28, text, { bold: true })
   const way = (i: number, e: number, style: { color: string; width?: number }): void => {
     d.arrow({ x: 208, y: tokenY(i) }, { x: 329, y: expertY(e) }, style).arrow({ x: 450, y: expertY(e) }, { x: 633, y: tokenY(i) }, style)
   }
@@ -193,15 +191,15 @@ export function sparseMoEDrawing(): string {
     d.arrow({ x: 86, y: tokenY(i) }, { x: 149, y: tokenY(i) }, on ? { width: 2.6 } : { color: '#b5b5b5' })
   }
   for (let e = 0; e < 4; e++) d.box(330, expertY(e) - 22, 120, 44, `expert ${e}`, expertFill(e))
-  d.text(516, 100, '× 0.7', { size: 12, bold: true }).text(516, 262, '× 0.3', { size: 12, bold: true })
+  d.text(516, 100, '× 0.7', { bold: true }).text(516, 262, '× 0.3', { bold: true })
   d.text(380, 346, 'c′ = 0.7 · expert 0 (c) + 0.3 · expert 3 (c)', { bold: true })
-  d.text(380, 366, 'experts 1 and 2 compute nothing for c', { size: 12, quiet: true })
+  d.text(380, 366, 'experts 1 and 2 compute nothing for c', { quiet: true })
   return d.toString()
 }
 
 /** What happens in each column of a drawing, in bold, and in other words below; x is the middle of a column. */
 function columnTitles(d: Sketch, y: number, columns: readonly (readonly [x: number, step: string, words: string])[]): void {
-  for (const [x, step, words] of columns) d.text(x, y, step, { bold: true }).text(x, y + 18, words, { size: 12, quiet: true })
+  for (const [x, step, words] of columns) d.text(x, y, step, { bold: true }).text(x, y + 18, words, { quiet: true })
 }
 
 /** Dispatch and combine, step by step, with three tokens. */
@@ -243,7 +241,7 @@ export function dispatchDrawing(): string {
     if (first && second)
       d.box(585, 80 + row * 76, 155, 40, `${token}′ = ${first.gate}·E${first.expert} + ${second.gate}·E${second.expert}`, 'data')
   }
-  d.text(380, 312, 'Row counts differ from expert to expert and from batch to batch: nothing is padded.', { size: 12, quiet: true })
+  d.text(380, 312, 'Row counts differ from expert to expert and from batch to batch: nothing is padded.', { quiet: true })
   return d.toString()
 }
 
@@ -277,9 +275,9 @@ export function capacityDrawing(): string {
   }
   d.line({ x: 536, y: 40 }, { x: 536, y: 238 }, { dashed: true, width: 2 }).text(530, 254, 'capacity 4', { anchor: 'end', bold: true })
   d.text(552, 124, 'dropped: expert 0 is full', { anchor: 'start' }).text(552, 142, 'with tokens 0, 1, 2, 3.', { anchor: 'start' })
-  d.text(552, 172, 'A dropped pair adds nothing:', { anchor: 'start', size: 12, quiet: true })
-  d.text(552, 188, 'the token keeps its other choice', { anchor: 'start', size: 12, quiet: true })
-  d.text(552, 204, 'and its residual stream.', { anchor: 'start', size: 12, quiet: true })
+  d.text(552, 172, 'A dropped pair adds nothing:', { anchor: 'start', quiet: true })
+  d.text(552, 188, 'the token keeps its other choice', { anchor: 'start', quiet: true })
+  d.text(552, 204, 'and its residual stream.', { anchor: 'start', quiet: true })
   d.text(20, 284, 'capacity = tokens × K / E × factor = 6 × 2 / 3 × 1 = 4', { anchor: 'start' })
   return d.toString()
 }
@@ -327,13 +325,13 @@ export function twoDevicesDrawing(): string {
     }
     for (const expert of [0, 1]) {
       const y = bufferY(device, expert)
-      d.text(276, y - 5, `for expert ${expert}`, { size: 12, quiet: true })
+      d.text(276, y - 5, `for expert ${expert}`, { quiet: true })
       for (let slot = 0; slot < capacity; slot++) {
         const token = served[expert]?.[slot]?.[0]
         place(240 + slot * 36, y, token, expert)
         place(446 + slot * 36, bufferY(expert, device), token, expert)
       }
-      d.text(482, bufferY(expert, device) - 5, `from device ${device}`, { size: 12, quiet: true })
+      d.text(482, bufferY(expert, device) - 5, `from device ${device}`, { quiet: true })
       d.arrow(
         { x: 314, y: y + 15 },
         { x: 442, y: bufferY(expert, device) + 15 },
@@ -352,7 +350,6 @@ export function twoDevicesDrawing(): string {
   )
   d.text(20, 390, 'Thick arrows cross the network: always 2 rows, filled or not. A larger capacity drops less and sends more.', {
     anchor: 'start',
-    size: 12,
     quiet: true,
   })
   return d.toString()

@@ -1,7 +1,7 @@
 /** Heatmaps: attention weights, gates, capacity, characters and experts; and the parameters of a model as areas. */
 import { at } from '../checked'
 import type { NamedParameter } from '../nn/module'
-import { color, colorbar, type Figure, layout, mapMargin, pale, sequential, visible } from './figure'
+import { characterAxis, color, colorbar, expertFill, type Figure, lastLine, layout, mapMargin, pale, sequential, visible } from './figure'
 
 type Matrix = readonly (readonly number[])[]
 
@@ -58,15 +58,21 @@ export function gatesHeatmap(gates: Matrix, dense: Matrix): Figure {
     yaxis: `y${suffix}`,
     colorbar: colorbar('weight'),
   })
-  const expertAxis = (text: string, domain: number[]): object => ({ title: { text }, domain, dtick: 1, showgrid: false })
+  const expertAxis = (text: string, domain: number[]): object => ({
+    title: { text, font: { size: 11 } },
+    domain,
+    dtick: 1,
+    showgrid: false,
+    zeroline: false,
+  })
   return {
     data: [panel(chosen, ''), panel(rounded(dense), '2')],
-    layout: layout('Top-k gates (left) and the softmax over all experts (right)', '', 'token', {
+    layout: layout('Top-k gates (left), softmax over all experts (right)', '', 'token', {
       margin: mapMargin,
       xaxis: expertAxis('expert (empty: not chosen)', [0, 0.47]),
       xaxis2: expertAxis('expert', [0.53, 1]),
       yaxis: { autorange: 'reversed', dtick: 1, showgrid: false },
-      yaxis2: { autorange: 'reversed', anchor: 'x2', showticklabels: false, showgrid: false },
+      yaxis2: { autorange: 'reversed', anchor: 'x2', showticklabels: false, ticks: '', showgrid: false, zeroline: false },
     }),
   }
 }
@@ -96,7 +102,7 @@ export function capacityGrid(state: Matrix, title = 'Who is served'): Figure {
   const height = 140 + 26 * state.length
   return {
     data: [trace],
-    layout: layout(title, 'expert', 'token', { height, xaxis: { dtick: 1 }, yaxis: { dtick: 1, autorange: 'reversed' } }),
+    layout: layout(title, 'expert', 'token', { height, xaxis: { dtick: 1, ...lastLine }, yaxis: { dtick: 1, autorange: 'reversed' } }),
   }
 }
 
@@ -108,7 +114,8 @@ export function characterExpertMap(characters: readonly string[], shares: Matrix
   const trace = {
     type: 'heatmap',
     z: rounded(shares[0]?.map((_, e) => shares.map((row) => at(row, e))) ?? []),
-    x: characters.map(visible),
+    text: shares[0]?.map(() => characters.map(visible)),
+    hovertemplate: '%{text}, expert %{y}: %{z}<extra></extra>',
     colorscale: sequential,
     zmin: 0,
     colorbar: colorbar('share'),
@@ -117,7 +124,7 @@ export function characterExpertMap(characters: readonly string[], shares: Matrix
     data: [trace],
     layout: layout(`First choice of each character, layer ${layer}`, 'character', 'expert', {
       margin: mapMargin,
-      xaxis: { type: 'category', tickfont: { size: 10, family: 'monospace' }, tickangle: 0, dtick: 1 },
+      xaxis: characterAxis(characters),
       yaxis: { dtick: 1, autorange: 'reversed' },
     }),
   }
@@ -131,7 +138,7 @@ export function textByExpert(
   text: string,
   experts: ArrayLike<number>,
   numExperts: number,
-  { layer, columns = 48 }: { layer?: number; columns?: number } = {},
+  { layer, columns = 40 }: { layer?: number; columns?: number } = {},
 ): Figure {
   const characters = [...text]
   const z: (number | null)[][] = []
@@ -144,15 +151,15 @@ export function textByExpert(
     at(labels, row)[i % columns] = visible(character)
   }
   const steps = Array.from({ length: numExperts }, (_, e) => [
-    [e / numExperts, pale(color(e))],
-    [(e + 1) / numExperts, pale(color(e))],
+    [e / numExperts, expertFill(e)],
+    [(e + 1) / numExperts, expertFill(e)],
   ]).flat()
   const trace = {
     type: 'heatmap',
     z,
     text: labels,
     texttemplate: '%{text}',
-    textfont: { family: 'monospace', size: 12, color: '#111111' },
+    textfont: { family: 'monospace', size: 11, color: '#111111' },
     colorscale: steps,
     zmin: -0.5,
     zmax: numExperts - 0.5,
@@ -189,12 +196,8 @@ export function parameterMap(name: string, parameters: readonly NamedParameter[]
   const ids = [...sizes.keys()]
   const areaOf = (id: string): string => id.split('.').slice(0, 2).join('.')
   const areas = [...new Set(ids.map(areaOf))]
-  // `0` alone says nothing: the element of a list is named with its list.
-  const labelOf = (id: string): string =>
-    id
-      .split('.')
-      .slice(/\.\d+$/.test(id) ? -2 : -1)
-      .join(' ')
+  // `0` alone says nothing: the element of a list is named with its list, `block 0` of `blocks`.
+  const labelOf = (id: string): string => id.replace(/^.*?(\w+?)s?\.(\d+)$/, '$1 $2').replace(/^.*\./, '')
   const trace = {
     type: 'treemap',
     ids,
@@ -202,7 +205,7 @@ export function parameterMap(name: string, parameters: readonly NamedParameter[]
     parents: ids.map((id) => (id === name ? '' : id.slice(0, id.lastIndexOf('.')))),
     values: [...sizes.values()],
     branchvalues: 'total',
-    maxdepth: 3,
+    maxdepth: 5,
     texttemplate: '%{label}<br>%{value:,}<br>%{percentRoot:.1%}',
     textfont: { size: 13, color: '#222222' },
     tiling: { pad: 2 },
@@ -239,7 +242,7 @@ export function loadOverTraining(steps: readonly number[], load: readonly Matrix
     colorscale: sequential,
     zmin: 0,
     zmax: 3,
-    colorbar: colorbar('times the even share'),
+    colorbar: { ...colorbar('times the even share'), tickvals: [0, 1, 2, 3], ticktext: ['0', '1', '2', '3 or more'] },
   }
   const lines = first.slice(1).map((_, layer) => {
     const y = experts * (layer + 1) - 0.5
@@ -247,7 +250,7 @@ export function loadOverTraining(steps: readonly number[], load: readonly Matrix
   })
   return {
     data: [trace],
-    layout: layout(title, 'step', 'layer', {
+    layout: layout(title, 'step', 'layer, a row for each expert', {
       height: Math.max(260, 150 + 6 * rows.length),
       margin: mapMargin,
       shapes: lines,
@@ -294,7 +297,11 @@ export function coActivationMap(shares: Matrix, title = 'Chosen together'): Figu
  * @param without [L][E] losses in nats with that expert switched off; undefined where a layer's router minds no bias
  * @param loss in nats, with all of them
  */
-export function knockOutMap(without: readonly (readonly number[] | undefined)[], loss: number, title = 'Without one expert'): Figure {
+export function knockOutMap(
+  without: readonly (readonly number[] | undefined)[],
+  loss: number,
+  title = 'What is lost without one expert',
+): Figure {
   const z = without.map((row) => row?.map((other) => Number((other - loss).toFixed(4))) ?? [])
   const trace = {
     type: 'heatmap',
@@ -306,6 +313,7 @@ export function knockOutMap(without: readonly (readonly number[] | undefined)[],
     zmin: 0,
     colorbar: colorbar('nats more'),
     texttemplate: '%{z:.3f}',
+    textfont: { size: 11 },
   }
   return {
     data: [trace],

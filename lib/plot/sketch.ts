@@ -21,9 +21,6 @@ const fills = {
 } as const
 export type Fill = keyof typeof fills
 
-/** The fill of expert e: its color in the figures, light enough for dark letters. */
-export const expertFill = (e: number): `#${string}` => `#${pale(color(e)).slice(1)}`
-
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 
 interface ArrowStyle {
@@ -35,7 +32,6 @@ interface ArrowStyle {
 
 interface TextStyle {
   readonly anchor?: 'start' | 'middle' | 'end'
-  readonly size?: number
   readonly bold?: boolean
   readonly quiet?: boolean
 }
@@ -74,13 +70,14 @@ export class Sketch {
     return this.write(x, y + 4.5, text, ink, {})
   }
 
+  /** Words outside of boxes, with a halo where lines pass behind them. */
   text(x: number, y: number, text: string, style: TextStyle = {}): this {
-    return this.write(x, y, text, style.quiet ? quietInk : ink, style)
+    return this.write(x, y, text, style.quiet ? quietInk : ink, style, ` paint-order="stroke" stroke="${card}" stroke-width="4"`)
   }
 
-  private write(x: number, y: number, text: string, fill: string, { anchor = 'middle', size, bold }: TextStyle): this {
-    const font = `${size ? ` font-size="${size}"` : ''}${bold ? ' font-weight="bold"' : ''}`
-    this.parts.push(`<text x="${x}" y="${y}" text-anchor="${anchor}" fill="${fill}"${font}>${escaped(text)}</text>`)
+  private write(x: number, y: number, text: string, fill: string, { anchor = 'middle', bold }: TextStyle, halo = ''): this {
+    const font = bold ? ' font-weight="bold"' : ''
+    this.parts.push(`<text x="${x}" y="${y}" text-anchor="${anchor}" fill="${fill}"${font}${halo}>${escaped(text)}</text>`)
     return this
   }
 

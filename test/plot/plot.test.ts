@@ -138,7 +138,9 @@ describe('figures are plain, titled, labelled and legible', () => {
   })
   test('values', () => {
     const data = (name: string, i = 0) => figures[name]?.data[i] as Record<string, unknown>
-    expect(data('characterFrequencies')).toMatchObject({ x: ['l', 'h', 'e', 'o', '↵'], y: [2, 1, 1, 1, 1] })
+    expect(data('characterFrequencies')).toMatchObject({ hovertext: ['l', 'h', 'e', 'o', '↵'], y: [2, 1, 1, 1, 1] })
+    // every second label stands in a row below
+    expect(figures.characterFrequencies?.layout).toMatchObject({ xaxis: { ticktext: ['l', '<br>h', 'e', '<br>o', '↵'] } })
     expect(data('lossCurves')).toMatchObject({ x: [0, 1, 2], y: [4, 3, null] })
     expect(data('lossCurves', 1)).toMatchObject({ line: { dash: 'dot' } })
     const published = lossCurves([publishedCurves.capacity, publishedCurves.dropless]).data as { line: { dash: string } }[]
@@ -183,7 +185,10 @@ describe('figures are plain, titled, labelled and legible', () => {
     expect(data('gatesHeatmap')).toMatchObject({ z: [[1, null]] })
     expect(data('capacityGrid')).toMatchObject({ text: [['', 'served', 'dropped']] })
     expect(data('characterExpertMap')).toMatchObject({
-      x: ['a', '↵'],
+      text: [
+        ['a', '↵'],
+        ['a', '↵'],
+      ],
       z: [
         [1, 0.5],
         [0, 0.5],
