@@ -1,5 +1,6 @@
 /** `makemoe compare`: variants trained under equal conditions, and a table that says which differences are more than noise. */
 import { basename, extname, join, relative } from 'node:path'
+import { isOneOf, keysOf } from '../checked'
 import type { Config } from '../config'
 import { ConfigError } from '../errors'
 import { writeFileAtomic } from '../files'
@@ -7,6 +8,7 @@ import { compare, type Measurement } from '../lab/compare'
 import { comparisonFormat } from '../lab/comparison-file'
 import { comparisonTable, summarize } from '../lab/summary'
 import { type ComparisonName, comparisons, type Variants } from '../lab/variants'
+import { nearest } from '../nearest'
 import { comparisonCurves, comparisonLosses, describeComparison } from '../plot/comparison'
 import { figurePage } from '../plot/html'
 import { CharTokenizer } from '../text/char-tokenizer'
@@ -22,6 +24,8 @@ export interface CompareCommandOptions {
   readonly what?: ComparisonName
   /** A file with variants of one's own. */
   readonly variants?: string
+  /** The variant that the others are compared with; default: the first. */
+  readonly against?: string
   /** How many, from the config's on. */
   readonly seeds: number
   readonly out?: string
@@ -35,14 +39,17 @@ export interface CompareCommandOptions {
  * @throws ConfigError before anything is trained
  */
 export async function compareVariants(config: Config, options: CompareCommandOptions): Promise<number> {
-  const { name, variants } = await chosen(config, options)
+  const { name, variants: unordered } = await chosen(config, options)
+  const variants = withFirst(unordered, options.against)
   const corpus = textOf(options)
   const tokenizer = CharTokenizer.fromText(corpus.text)
   const folder = options.out ?? join(projectRoot(), 'data', 'runs', 'compare')
   const seeds = Array.from({ length: options.seeds }, (_, i) => config.seed + i)
   const all = Object.keys(variants).length * seeds.length
   console.log(
-    `${Object.keys(variants).length} variants, ${seeds.length} seeds, ${config.steps} steps each: ${Object.keys(variants).join(', ')}`,
+    `${Object.keys(variants).length} variants, ${seeds.length} seeds, ${config.steps} steps each: ${Object.keys(variants).join('; ')}\n` +
+      `shared: ${describeShared(config)}\n` +
+      `compared with ${Object.keys(variants)[0]} (--against names another)`,
   )
 
   const signal = stopSignal()
@@ -76,7 +83,7 @@ export async function compareVariants(config: Config, options: CompareCommandOpt
   const json = JSON.stringify(result, (_, value: unknown) => (typeof value === 'function' ? String(value) : value), 1)
   writeFileAtomic(join(folder, `${name}.json`), `${json}\n`)
   const curves = (['steps', 'FLOPs', 'seconds'] as const).map((against) => comparisonCurves(measurements, against))
-  writeFileAtomic(join(folder, `${name}.html`), figurePage([comparisonLosses(measurements), ...curves]))
+  writeFileAtomic(join(folder, `${name}.html`), figurePage([comparisonLosses(measurements), ...curves], { note: comparisonTable(rows) }))
   const shown = relative(process.cwd(), folder) || folder
   console.log(`saved in ${join(shown, `${name}.json`)}, figures in ${join(shown, `${name}.html`)}`)
   return 0
@@ -94,7 +101,29 @@ async function chosen(config: Config, { what, variants: file }: CompareCommandOp
     throw new ConfigError(`variants: ${path} exports none, expected: export const variants = { wide: { expertWidth: 1024 }, ... }`)
   const wrong = Object.entries(variants).find(([, variant]) => typeof variant !== 'object' || variant === null)
   if (wrong) throw new ConfigError(`variants: ${wrong[0]} is ${String(wrong[1])}, expected an object with config fields and parts`)
-  return { name: basename(path, extname(path)), variants: variants as Variants } // compare checks every field
+  const number = Object.keys(variants).find((variant) => /^\d+$/.test(variant))
+  if (number !== undefined)
+    throw new ConfigError(`variants: got the name ${number}, expected letters in it: JavaScript would put it first; '${number} experts' will do`)
+  const name = basename(path, extname(path))
+  return { name: isOneOf(keysOf(comparisons), name) ? `own-${name}` : name, variants: variants as Variants } // compare checks every field
+}
+
+/** The variants, the one that the others are compared with before them. */
+function withFirst(variants: Variants, against: string | undefined): Variants {
+  if (against === undefined) return variants
+  const { [against]: first, ...others } = variants
+  const names = Object.keys(variants)
+  if (!first) throw new ConfigError(`against: got ${against}, expected one of ${names.join('; ')}${nearest(against, names)}`)
+  return { [against]: first, ...others }
+}
+
+/** The sizes that all variants have unless they change them. */
+function describeShared(config: Config): string {
+  const { nEmbed, nLayer, nHead, blockSize, batchSize, numExperts, topK, router, expert, learningRate } = config
+  const sizes = { nEmbed, nLayer, nHead, blockSize, batchSize, numExperts, topK, router, expert, learningRate }
+  return Object.entries(sizes)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')
 }
 
 /** A line in place on a terminal; elsewhere one now and then. */

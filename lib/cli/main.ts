@@ -221,9 +221,22 @@ function program(): Command {
     evalInterval: 'a tenth of the steps',
     evalIters: 50,
   })
-    .addOption(new Option('--what <name>', 'variants of the model that the other options describe').choices(keysOf(comparisons)))
-    .option('--variants <file>', 'your own: a TypeScript file with export const variants = { wide: { expertWidth: 1024 }, ... }')
-    .addOption(new Option('--preset <name>', 'what the variants share').choices(Object.keys(presets)).default('default'))
+    .addOption(
+      new Option(
+        '--what <name>',
+        'variants of the model that the other options describe: ways to balance; routers; which, how many and how wide experts; capacity factors and drop policies; dense models; first weights',
+      ).choices(keysOf(comparisons)),
+    )
+    .option(
+      '--variants <file>',
+      'your own: a TypeScript file with export const variants = { wide: { expertWidth: 1024 }, ... }; the fields are those of config.json',
+    )
+    .option('--against <variant>', 'the one that the others are compared with (default: the first)')
+    .addOption(
+      new Option('--preset <name>', 'what the variants share; the values above are of the default')
+        .choices(Object.keys(presets))
+        .default('default'),
+    )
     .option('--seeds <number>', 'trainings of each variant, with the seeds from --seed on', natural, 3)
     .option('--out <folder>', 'where results are kept; what is there is not trained again (default: data/runs/compare)')
     .option('--text <file>', 'the text to learn (default: Tiny Shakespeare)')

@@ -81,12 +81,12 @@ export function comparisonTable(rows: readonly SummaryRow[]): string {
   ])
   const seeds = Math.min(...rows.map((row) => row.seeds))
   const names = (within: boolean): string =>
-    rows.flatMap(({ variant, difference }) => (difference && difference.withinNoise === within ? [variant] : [])).join(', ') || 'none'
+    rows.flatMap(({ variant, difference }) => (difference && difference.withinNoise === within ? [variant] : [])).join('; ') || 'none'
   const notes = [
     `validation loss in nats per character, exact over the whole split: mean ± standard deviation over ${seeds} seed${seeds === 1 ? '' : 's'}; difference from the first row, seed by seed: mean ± its standard error`,
     seeds < 2
       ? 'one seed cannot tell a difference from noise'
-      : `within noise (95 %, Student's t): ${names(true)}; beyond it: ${names(false)}`,
+      : `beyond noise (95 %, Student's t): ${names(false)}\nwithin noise, which is not to say equal (more --seeds tell more, and train only what is missing): ${names(true)}`,
     ...(rows.some(({ looksAhead }) => looksAhead)
       ? ['* looks at later characters too, in evaluation as well: its loss is not comparable']
       : []),

@@ -33,8 +33,20 @@ function spreadCurves(series: readonly Series[], title: string, x = 'step'): Fig
         ],
   )
   const { data, layout } = lossCurves(series, title)
-  const axis = layout.xaxis
-  return { data: [...bands, ...data], layout: { ...layout, xaxis: { ...(typeof axis === 'object' ? axis : {}), title: { text: x } } } }
+  const { xaxis, yaxis } = layout as Record<string, object> // layout makes both
+  return {
+    data: [...bands, ...data],
+    layout: { ...layout, xaxis: { ...xaxis, title: { text: x } }, yaxis: { ...yaxis, ...after(series) } },
+  }
+}
+
+/** A range of losses without those of the first fifth, which all share and beside which differences are lost; all while there are few. */
+function after(series: readonly Series[]): { readonly range?: readonly [number, number] } {
+  if (series.some(({ losses }) => losses.length < 5)) return {}
+  const lowest = Math.min(...series.flatMap((one) => one.lowest))
+  const highest = Math.max(...series.flatMap((one) => one.highest.slice(Math.floor(one.highest.length / 5))))
+  const margin = 0.05 * (highest - lowest)
+  return { range: [lowest - margin, highest + margin] }
 }
 
 /**

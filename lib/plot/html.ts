@@ -6,7 +6,7 @@ import type { HtmlView } from './display'
 import type { Figure } from './figure'
 
 export interface FigurePageOptions {
-  /** A line of text below the figures. */
+  /** Text below the figures, its lines and columns as they are. */
   readonly note?: string
   /** Seconds after which a browser reads the file again, for a page that is still being written. */
   readonly refresh?: number | undefined
@@ -27,7 +27,7 @@ export function figurePage(figures: Figure | readonly Figure[], { note = '', ref
 ${refresh === undefined ? '' : `<meta http-equiv="refresh" content="${refresh}">`}
 <script>${plotly}</script>
 ${places.join('\n')}
-<p>${note.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</p>
+<pre>${note.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</pre>
 <script>${drawn.join('\n')}</script>
 `
 }

@@ -21,6 +21,9 @@ export const variants = {
 }`,
 )
 
+const numbered = join(folder, 'numbered.ts')
+writeFileSync(numbered, 'export const variants = { wide: { expertWidth: 8 }, 8: {} }')
+
 interface Result {
   readonly measurements: readonly { readonly millisecondsPerStep: number; readonly validationLoss: number }[]
 }
@@ -37,7 +40,8 @@ test('a comparison that is killed with SIGKILL continues where it was, and ends 
   const undisturbed = spawnSync(process.execPath, options(calm, '--what', 'dense'), { encoding: 'utf8' })
   expect([undisturbed.status, undisturbed.stderr]).toEqual([0, ''])
   expect(undisturbed.stdout).toMatch(/6\/6 dense, equal total parameters, seed 1338: validation loss \d\.\d{4}\n/)
-  expect(undisturbed.stdout).toMatch(/variant +validation loss +difference .*\n.*sparse, 2 of 4 .*within noise \(95 %, Student's t\)/s)
+  expect(undisturbed.stdout).toMatch(/variant +validation loss +difference .*\n.*sparse, 2 of 4 .*beyond noise \(95 %, Student's t\)/s)
+  expect(undisturbed.stdout).toMatch(/shared: nEmbed 16, nLayer 1, .*\ncompared with sparse, 2 of 4 /)
   expect(readFileSync(join(calm, 'dense.html'), 'utf8').match(/Plotly\.newPlot\('figure\d'/g)).toHaveLength(4)
 
   for (let kills = 0; kills < 2; kills++) {
@@ -71,11 +75,12 @@ test('variants of a file, with parts of its own; Ctrl-C ends with 130 and says h
   })
   expect(await new Promise((resolve) => child.on('close', resolve))).toBe(130)
   expect(stdout).toMatch(/stopped by SIGINT after \d of 4 trainings; the same command continues/)
-  expect(spawnSync(process.execPath, options(out, '--variants', variants)).status).toBe(0)
+  expect(spawnSync(process.execPath, options(out, '--variants', variants, '--against', 'narrow')).status).toBe(0)
   const result = JSON.parse(readFileSync(join(out, 'mine.json'), 'utf8'))
   expect(result).toMatchObject({ format: 'makemoe-comparison-1', name: 'mine', seeds: [1337, 1338] })
   expect(result.variants.narrow.parts.expert).toContain('width: 4')
-  expect(result.rows.map(({ variant }: { variant: string }) => variant)).toEqual(['relu', 'narrow'])
+  expect(result.rows.map(({ variant }: { variant: string }) => variant)).toEqual(['narrow', 'relu'])
+  expect(result.rows[1].difference).toBeDefined()
 })
 
 test.each<[string[], RegExp]>([
@@ -83,6 +88,8 @@ test.each<[string[], RegExp]>([
   [['--what', 'router', '--variants', variants], /compare: got both/],
   [['--what', 'routers'], /Allowed choices are balance, router, experts, capacity, dense, init/],
   [['--variants', join(folder, 'nowhere.ts')], /variants: .*nowhere\.ts cannot be read/],
+  [['--variants', variants, '--against', 'rely'], /against: got rely, expected one of relu; narrow; did you mean relu\?/],
+  [['--variants', numbered], /variants: got the name 8, expected letters in it: JavaScript would put it first; '8 experts' will do/],
   [['--variants', text], /variants: .*text\.txt fails/],
   [['--what', 'dense', '--seeds', '0'], /expected an integer from 1/],
 ])('%j: one line, exit 2, nothing written', (what, message) => {
