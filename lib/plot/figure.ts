@@ -90,10 +90,10 @@ export const characterAxis = (characters: readonly string[]): Readonly<Record<st
   tickangle: 0,
 })
 
-/** A name in lines of about `length` characters, for an axis that shall leave room for the plot. */
+/** A name in lines of about `length` characters, for an axis that shall leave room for the plot; `k = 2` stays together. */
 export function inLines(name: string, length = 18): string {
   const lines: string[] = []
-  for (const word of name.split(' ')) {
+  for (const word of name.replaceAll(' = ', '\u00a0=\u00a0').split(' ')) {
     const last = lines.at(-1)
     if (last !== undefined && last.length + word.length < length) lines[lines.length - 1] = `${last} ${word}`
     else lines.push(word)

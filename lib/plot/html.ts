@@ -27,7 +27,7 @@ export function figurePage(figures: Figure | readonly Figure[], { note = '', ref
 ${refresh === undefined ? '' : `<meta http-equiv="refresh" content="${refresh}">`}
 <script>${plotly}</script>
 ${places.join('\n')}
-<pre>${note.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</pre>
+<pre style="white-space: pre-wrap">${note.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</pre>
 <script>${drawn.join('\n')}</script>
 `
 }
