@@ -114,12 +114,12 @@ export function routers({ layers, model }: Inspection): string {
     ['z', 'Mean squared log-sum-exp of the logits: how large they are.', ({ z }) => number(z, 2)],
     [
       'repeats %',
-      `Tokens with the first choice of the token before; at random ${percent(1 / numExperts)}.`,
+      `Tokens with the first choice of the token before; at random ${percent(1 / numExperts)} if the load is even, more if not.`,
       ({ repetition }) => percent(repetition.first),
     ],
     [
       'repeats any %',
-      `Tokens whose first choice is among those of the token before; at random ${percent(topK / numExperts)}.`,
+      `Tokens whose first choice is among those of the token before; at random ${percent(topK / numExperts)} if the load is even.`,
       ({ repetition }) => percent(repetition.any),
     ],
     [
@@ -166,7 +166,7 @@ export function saturation({ saturation: points, layers, model }: Inspection): s
     'saturation',
     title,
     heatTable(
-      `Share of the final choices that a checkpoint makes already, in % (at random: ${percent(atRandom)})`,
+      `Share of the final choices that a checkpoint makes already, in % (at random: ${percent(atRandom)} if the load is even)`,
       'step',
       layers.map(({ layer }) => `layer ${layer}`),
       rows,
