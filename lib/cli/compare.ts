@@ -103,7 +103,9 @@ async function chosen(config: Config, { what, variants: file }: CompareCommandOp
   if (wrong) throw new ConfigError(`variants: ${wrong[0]} is ${String(wrong[1])}, expected an object with config fields and parts`)
   const number = Object.keys(variants).find((variant) => /^\d+$/.test(variant))
   if (number !== undefined)
-    throw new ConfigError(`variants: got the name ${number}, expected letters in it: JavaScript would put it first; '${number} experts' will do`)
+    throw new ConfigError(
+      `variants: got the name ${number}, expected letters in it: JavaScript would put it first; '${number} experts' will do`,
+    )
   const name = basename(path, extname(path))
   return { name: isOneOf(keysOf(comparisons), name) ? `own-${name}` : name, variants: variants as Variants } // compare checks every field
 }
