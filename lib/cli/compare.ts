@@ -78,12 +78,13 @@ export async function compareVariants(config: Config, options: CompareCommandOpt
     return stoppedStatus(signal)
   }
   const rows = summarize(measurements)
-  console.log(`\n${comparisonTable(rows)}\n`)
+  const table = comparisonTable(rows)
+  console.log(`\n${table}\n`)
   const result = { format: comparisonFormat, name, config, seeds, variants, rows, measurements }
   const json = JSON.stringify(result, (_, value: unknown) => (typeof value === 'function' ? String(value) : value), 1)
   writeFileAtomic(join(folder, `${name}.json`), `${json}\n`)
   const curves = (['steps', 'FLOPs', 'seconds'] as const).map((against) => comparisonCurves(measurements, against))
-  writeFileAtomic(join(folder, `${name}.html`), figurePage([comparisonLosses(measurements), ...curves], { note: comparisonTable(rows) }))
+  writeFileAtomic(join(folder, `${name}.html`), figurePage([comparisonLosses(measurements), ...curves], { note: table }))
   const shown = relative(process.cwd(), folder) || folder
   console.log(`saved in ${join(shown, `${name}.json`)}, figures in ${join(shown, `${name}.html`)}`)
   return 0

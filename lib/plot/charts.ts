@@ -1,6 +1,9 @@
 /** Bars and lines: characters of a text, losses, load, noise, capacity. */
 import { at } from '../checked'
-import { characterAxis, color, type Figure, lastLine, layout, visible } from './figure'
+import { characterAxis, color, type Figure, lastLine, layout, mapMargin, visible } from './figure'
+
+/** For a tall x axis without a legend. */
+const roomBelow = { ...mapMargin, b: 80 } as const
 
 /** How often each character occurs, most frequent first. */
 export function characterFrequencies(text: string): Figure {
@@ -11,7 +14,7 @@ export function characterFrequencies(text: string): Figure {
   return {
     data: [{ type: 'bar', y: sorted.map(([, count]) => count), hovertext: names.map(visible), marker: { color: color(0) } }],
     layout: layout(`The ${sorted.length} characters of the text`, 'character', 'occurrences', {
-      margin: { l: 60, r: 20, t: 50, b: 80 },
+      margin: roomBelow,
       xaxis: { ...characterAxis(names), ...lastLine },
       yaxis: { type: 'log', dtick: 1 },
     }),
@@ -215,7 +218,7 @@ export function factorSweep(points: readonly SweepPoint[]): Figure {
     ],
     layout: layout('What the capacity factor costs and saves', 'capacity factor', '', {
       height: 500,
-      margin: { l: 60, r: 20, t: 50, b: 80 },
+      margin: roomBelow,
       xaxis: { type: 'category', ...lastLine },
       yaxis: axis('ms per step', 0),
       yaxis2: axis('loss (nats)', 1),
