@@ -1,7 +1,7 @@
 /** Where somebody's own code called an op: file and line, or, in a notebook, the text of the line. */
 import { Session } from 'node:inspector'
 
-const tensorMachinery = /node_modules\/@tensorflow|tfjs-core|node:internal|dist\/(graph|tensor)\/|lib\/(graph|tensor)\//
+const tensorMachinery = /node_modules\/@tensorflow|tfjs-core|node:internal|(dist|lib)\/engine\/(graph|tensor)\//
 
 /**
  * The caller's own line: the first frame that is neither tfjs nor the machinery of tensors and graphs. A notebook's kernel runs each cell as

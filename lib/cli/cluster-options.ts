@@ -1,6 +1,7 @@
 /** The commands' options for several processes, and what they mean; without TensorFlow. */
-import type { Member, Parallelism } from '../cluster/member'
-import { ConfigError } from '../errors'
+
+import { ConfigError } from '../base/errors'
+import type { Member, Parallelism } from '../runs/cluster/member'
 
 export interface ClusterOptions {
   readonly workers?: number

@@ -1,5 +1,5 @@
 /** How the commands make functions fast: compiled, and saying so; or left eager. */
-import { compile } from '../graph/compile'
+import { compile } from '../engine/graph/compile'
 
 /** Leaves a function as it is, or compiles it and says when and how long it traces. */
 export function compiler(

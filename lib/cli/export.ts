@@ -1,12 +1,12 @@
 /** `makemoe export`: a trained model as one HTML file that writes text and shows its experts at work, offline, in any browser. */
-import { CheckpointError, ConfigError } from '../errors'
-import { writeFileAtomic } from '../files'
-import type { Page } from '../page/page'
-import type { Precision } from '../page/weights'
-import { pageOf } from '../plot/model-page'
-import { Dataset } from '../text/dataset'
-import { loadCheckpoint, partsOf } from '../train/checkpoint'
-import { checkpointIn } from '../train/run-folder'
+import { CheckpointError, ConfigError } from '../base/errors'
+import { writeFileAtomic } from '../base/files'
+import { Dataset } from '../makemoe/text/dataset'
+import { pageOf } from '../notebook/model-page'
+import { loadCheckpoint, partsOf } from '../runs/checkpoint'
+import { checkpointIn } from '../runs/run-folder'
+import type { Page } from '../show/page/page'
+import type { Precision } from '../show/page/weights'
 import { loadParts } from './parts'
 import { textOf } from './text-of'
 
@@ -35,7 +35,7 @@ export async function exportPage(options: ExportOptions): Promise<void> {
   const own = partsOf(folder)?.names.filter((name) => !partsForTraining.includes(name)) ?? []
   if (own.length > 0)
     throw new CheckpointError(
-      `${folder} cannot become a page: it was made with parts passed by value (${own.join(', ')}), and a page has only the routers and experts that lib/page/parts.ts knows by name`,
+      `${folder} cannot become a page: it was made with parts passed by value (${own.join(', ')}), and a page has only the routers and experts that lib/show/page/parts.ts knows by name`,
     )
   const { parts, partsFile } = await loadParts(options.parts)
   const { model, tokenizer, text } = loadCheckpoint(folder, parts, partsFile)

@@ -1,10 +1,10 @@
 /** `makemoe generate`: a trained model continues a prompt, character by character. */
-import { at } from '../checked'
-import { ConfigError } from '../errors'
-import { generate, validateSampling } from '../model/sampler'
-import { createStreams } from '../tensor/streams'
-import { loadCheckpoint } from '../train/checkpoint'
-import { checkpointIn } from '../train/run-folder'
+import { at } from '../base/checked'
+import { ConfigError } from '../base/errors'
+import { createStreams } from '../engine/tensor/streams'
+import { generate, validateSampling } from '../makemoe/model/sampler'
+import { loadCheckpoint } from '../runs/checkpoint'
+import { checkpointIn } from '../runs/run-folder'
 import { compiler } from './compiler'
 import { loadParts } from './parts'
 

@@ -1,6 +1,6 @@
 /** Asked for a GPU, the program uses one or stops. */
-import { SetupError } from '../errors'
-import { backend } from '../tensor/op'
+import { SetupError } from '../base/errors'
+import { backend } from '../engine/tensor/op'
 
 /** @throws SetupError if TensorFlow sees no GPU */
 export function requireGpu(): void {

@@ -1,13 +1,13 @@
 /** `makemoe import`: weights that makeMoE.py's model saved, as a checkpoint. */
 
 import { readFileSync } from 'node:fs'
-import { messageOf } from '../checked'
-import type { Config } from '../config'
-import { CheckpointError } from '../errors'
-import { requireNewFolder } from '../files'
-import { CharTokenizer } from '../text/char-tokenizer'
-import { saveCheckpoint, sha256Of } from '../train/checkpoint'
-import { importStateDict } from '../train/import'
+import { messageOf } from '../base/checked'
+import { CheckpointError } from '../base/errors'
+import { requireNewFolder } from '../base/files'
+import type { Config } from '../makemoe/config'
+import { CharTokenizer } from '../makemoe/text/char-tokenizer'
+import { saveCheckpoint, sha256Of } from '../runs/checkpoint'
+import { importStateDict } from '../runs/import'
 import { recordedPath, textOf } from './text-of'
 
 /** @throws CheckpointError if the file is not a state_dict of makeMoE's model */

@@ -4,10 +4,10 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { lostStatus } from '../cluster/member'
-import { ConfigError } from '../errors'
-import { libc } from '../libc'
-import { freePorts } from '../ports'
+import { ConfigError } from '../base/errors'
+import { libc } from '../base/libc'
+import { freePorts } from '../base/ports'
+import { lostStatus } from '../runs/cluster/member'
 import { distrust } from './cluster-options'
 
 /** How long the others may take to notice that one was lost, in milliseconds; then they are ended. */

@@ -3,12 +3,12 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 /**
  * The commands. Options are checked before anything is loaded or written; a person's mistake is one line on stderr and exit status 2.
  */
-import { isOneOf, keysOf } from '../checked'
-import { lostStatus, parallelisms } from '../cluster/member'
-import { type Config, configFields, preset, presets, validateConfig } from '../config'
-import { ClusterError, ConfigError, MakemoeError, SetupError, TrainingError } from '../errors'
+import { isOneOf, keysOf } from '../base/checked'
+import { ClusterError, ConfigError, MakemoeError, SetupError, TrainingError } from '../base/errors'
 import { comparisons } from '../lab/variants'
-import { trackers } from '../track/trackers'
+import { type Config, configFields, preset, presets, validateConfig } from '../makemoe/config'
+import { lostStatus, parallelisms } from '../runs/cluster/member'
+import { trackers } from '../runs/track/trackers'
 import type { BenchOptions } from './bench/bench'
 import type { WorkersBenchOptions } from './bench/workers'
 import { type ClusterOptions, memberOf } from './cluster-options'

@@ -1,11 +1,11 @@
 /** `makemoe mlflow`: a real MLflow server on this machine alone; or sending what a run still has to send. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { RunError } from '../errors'
-import { lockFile } from '../files'
-import { MlflowClient, MlflowError, mlflowServer } from '../track/mlflow-client'
-import { MlflowSync } from '../track/mlflow-sync'
-import { readRunRecord, recordEnd } from '../track/run-record'
+import { RunError } from '../base/errors'
+import { lockFile } from '../base/files'
+import { MlflowClient, MlflowError, mlflowServer } from '../runs/track/mlflow-client'
+import { MlflowSync } from '../runs/track/mlflow-sync'
+import { readRunRecord, recordEnd } from '../runs/track/run-record'
 import { runInForeground } from './child'
 import { paths, projectRoot } from './setup/paths'
 

@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { createJiti } from 'jiti'
-import { messageOf } from '../checked'
-import { ConfigError, MakemoeError } from '../errors'
-import { sha256Of } from '../train/checkpoint'
-import { checkPartNames, type Parts, type PartsFile } from '../train/parts'
+import { messageOf } from '../base/checked'
+import { ConfigError, MakemoeError } from '../base/errors'
+import { sha256Of } from '../runs/checkpoint'
+import { checkPartNames, type Parts, type PartsFile } from '../runs/parts'
 
 /** Parts, and the file that they came from. */
 export interface LoadedParts {

@@ -1,9 +1,9 @@
 /** The text that a command works on: its `--text` option, else the one that the checkpoint was trained on, else the default. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { TextError } from '../errors'
-import { type Corpus, loadCorpus } from '../text/corpus'
-import { sha256Of, type TextRecord } from '../train/checkpoint'
+import { TextError } from '../base/errors'
+import { type Corpus, loadCorpus } from '../makemoe/text/corpus'
+import { sha256Of, type TextRecord } from '../runs/checkpoint'
 import { paths } from './setup/paths'
 
 /** @throws TextError */

@@ -3,9 +3,9 @@
  * the character alone, how early it settled (Jiang et al. 2024, Mixtral, section 5; Muennighoff et al. 2024, OLMoE, section 5).
  * N tokens, K choices, E experts; choices are flat, token by token: choice k of token n stands at n * K + k.
  */
-import { at } from '../checked'
-import { ShapeError } from '../errors'
-import type { RoutingNumbers } from '../plot/inspection/contents'
+import { at } from '../base/checked'
+import { ShapeError } from '../base/errors'
+import type { RoutingNumbers } from '../show/inspection/contents'
 import { entropyOf } from './statistics'
 
 /** The choices of N tokens, best first. */

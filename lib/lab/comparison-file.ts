@@ -1,7 +1,8 @@
 /** A finished comparison as `makemoe compare` writes it; data/compare has those that were run for this project. */
-import type { Config } from '../config'
-import { CheckpointError } from '../errors'
-import { readJson } from '../train/checkpoint'
+
+import { CheckpointError } from '../base/errors'
+import type { Config } from '../makemoe/config'
+import { readJson } from '../runs/checkpoint'
 import type { Measurement } from './compare'
 import { type SummaryRow, summarize } from './summary'
 

@@ -1,5 +1,5 @@
 /** Floating-point operations of one token's forward pass: two for each weight that the token meets in a matrix product, and attention's own. */
-import type { SparseMoELanguageModel } from '../model/language-model'
+import type { SparseMoELanguageModel } from '../makemoe/model/language-model'
 
 /**
  * 2 * (weights of matrices that a token meets) + 4 T C for each layer: scores and weighted sum over all T positions, as they are computed.

@@ -2,13 +2,13 @@
  * Inspects a trained model: what its routers do with validation text, in plain numbers for a page (plot/inspection) or a person's
  * own use. Observes every layer, compares the checkpoints of the run, and takes the routing apart (knock-out.ts).
  */
-import { TensorError } from '../errors'
-import type { Inspection } from '../plot/inspection/contents'
-import { type Tensor, tf } from '../tensor/tf'
-import type { CharTokenizer } from '../text/char-tokenizer'
-import type { Dataset } from '../text/dataset'
-import type { Stateful } from '../train/state-dict'
-import { setStreamCounters, streamCounters } from '../train/stream-counters'
+import { TensorError } from '../base/errors'
+import { type Tensor, tf } from '../engine/tensor/tf'
+import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
+import type { Dataset } from '../makemoe/text/dataset'
+import type { Stateful } from '../makemoe/train/state-dict'
+import { setStreamCounters, streamCounters } from '../makemoe/train/stream-counters'
+import type { Inspection } from '../show/inspection/contents'
 import { specialization } from './analysis'
 import { characterClasses, classifyCharacters } from './character-classes'
 import { type ExaminedModel, knockOut, type MeasureOptions } from './knock-out'

@@ -2,14 +2,15 @@
  * Knock-out: what the validation loss of a trained model becomes with one expert of one layer switched off (its tokens go to their next
  * choice), with a single choice a token, and with choices at random. Nothing is trained; the rest of the model is as it was.
  */
-import type { Context } from '../nn/context'
-import type { KnockOut } from '../plot/inspection/contents'
-import type { Streams } from '../tensor/streams'
-import { type Tensor, tf } from '../tensor/tf'
-import type { Dataset } from '../text/dataset'
-import { makeLossSum } from '../train/evaluate'
-import { setStreamCounters, streamCounters } from '../train/stream-counters'
-import type { Compile } from '../train/trainer'
+
+import type { Streams } from '../engine/tensor/streams'
+import { type Tensor, tf } from '../engine/tensor/tf'
+import type { Context } from '../makemoe/nn/context'
+import type { Dataset } from '../makemoe/text/dataset'
+import { makeLossSum } from '../makemoe/train/evaluate'
+import { setStreamCounters, streamCounters } from '../makemoe/train/stream-counters'
+import type { Compile } from '../makemoe/train/trainer'
+import type { KnockOut } from '../show/inspection/contents'
 import { observed } from './observe'
 
 /** A model as far as the laboratory needs it; lib's language model is one. */

@@ -5,11 +5,11 @@
  *     const layers = observe(model, x, { training: false, streams })   // x: int32 [B, T]
  *     layers[0].load, layers[0].coActivation, layers[0].fromCharacter ...
  */
-import { ShapeError } from '../errors'
-import { routingMetrics } from '../moe/routing-metrics'
-import type { Context, RoutingRecord } from '../nn/context'
-import type { RoutingNumbers } from '../plot/inspection/contents'
-import { type Tensor, tf } from '../tensor/tf'
+import { ShapeError } from '../base/errors'
+import { type Tensor, tf } from '../engine/tensor/tf'
+import { routingMetrics } from '../makemoe/moe/routing-metrics'
+import type { Context, RoutingRecord } from '../makemoe/nn/context'
+import type { RoutingNumbers } from '../show/inspection/contents'
 import { type Choices, coActivation, repetition, shareFromCharacter } from './analysis'
 import { entropyOf } from './statistics'
 

@@ -2,11 +2,11 @@
  * Saturation over a run: how many of the final choices of experts each of its checkpoints makes already (Muennighoff et al. 2024, OLMoE,
  * section 5.1). The checkpoints are loaded one after the other into the model, which gets its own weights back.
  */
-import { CheckpointError } from '../errors'
-import type { SaturationPoint } from '../plot/inspection/contents'
-import { loadWeights } from '../train/checkpoint'
-import { checkpointsOf } from '../train/run-folder'
-import { loadStateDict, type Stateful, stateDictOf } from '../train/state-dict'
+import { CheckpointError } from '../base/errors'
+import { loadStateDict, type Stateful, stateDictOf } from '../makemoe/train/state-dict'
+import { loadWeights } from '../runs/checkpoint'
+import { checkpointsOf } from '../runs/run-folder'
+import type { SaturationPoint } from '../show/inspection/contents'
 import { type Choices, saturation } from './analysis'
 
 /**

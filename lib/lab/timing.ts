@@ -2,10 +2,11 @@
  * What a training step of each variant costs, measured in turns: every variant for a while, and again, so that whatever else the machine
  * does meanwhile hits all of them alike.
  */
-import type { Config } from '../config'
-import { compile } from '../graph/compile'
-import type { Dataset } from '../text/dataset'
-import type { Compile } from '../train/trainer'
+
+import { compile } from '../engine/graph/compile'
+import type { Config } from '../makemoe/config'
+import type { Dataset } from '../makemoe/text/dataset'
+import type { Compile } from '../makemoe/train/trainer'
 import { median } from './statistics'
 import { openTraining } from './training'
 import { changedBy, type Variant, type Variants } from './variants'

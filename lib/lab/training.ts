@@ -1,9 +1,10 @@
 /** One training of one variant: its random streams, model and trainer, made and freed together. */
-import type { Config } from '../config'
-import { createStreams, disposeStreams, type Streams } from '../tensor/streams'
-import type { Dataset } from '../text/dataset'
-import { buildModel } from '../train/checkpoint'
-import { Trainer, type TrainerOptions } from '../train/trainer'
+
+import { createStreams, disposeStreams, type Streams } from '../engine/tensor/streams'
+import type { Config } from '../makemoe/config'
+import type { Dataset } from '../makemoe/text/dataset'
+import { Trainer, type TrainerOptions } from '../makemoe/train/trainer'
+import { buildModel } from '../runs/checkpoint'
 import type { Variant } from './variants'
 
 export interface VariantTraining {

@@ -2,8 +2,8 @@
  * Variants to compare, by the question that they answer. The first of each is what the others are compared with: the model as its config
  * has it. A question is one entry here. Initializers are loaded when they are asked for, so that the names can be had without TensorFlow.
  */
-import type { Config } from '../config'
-import type { Parts } from '../train/parts'
+import type { Config } from '../makemoe/config'
+import type { Parts } from '../runs/parts'
 
 /** What makes all trainings of a comparison equal; no variant changes it. */
 export const equalConditions = ['steps', 'batchSize', 'blockSize', 'seed', 'evalInterval', 'evalIters'] as const
@@ -68,8 +68,8 @@ export const comparisons = {
   }),
   /** How the weights start. */
   init: () => {
-    const { kaimingInit, scaledInit } = require('../model/initialization') as typeof import('../model/initialization')
-    const { lecunNormal, xavierNormal } = require('../nn/initializers') as typeof import('../nn/initializers')
+    const { kaimingInit, scaledInit } = require('../makemoe/model/initialization') as typeof import('../makemoe/model/initialization')
+    const { lecunNormal, xavierNormal } = require('../makemoe/nn/initializers') as typeof import('../makemoe/nn/initializers')
     return {
       scaled: { initialization: 'scaled' },
       kaiming: { initialization: 'kaiming' },

@@ -4,10 +4,10 @@
  */
 
 import { z } from 'zod'
-import { at, isOneOf, keysOf } from './checked'
-import { ConfigError } from './errors'
+import { at, isOneOf, keysOf } from '../base/checked'
+import { ConfigError } from '../base/errors'
 import { type DropPolicyName, dropPolicies, type ExpertName, experts, namesOf, parseBalance, type RouterName, routers } from './moe/parts'
-import { type OptimizerName, optimizerNames } from './train/optimizers'
+import { type OptimizerName, optimizerNames } from './optim'
 
 /** The shape of a model, its parts by name, and which of the original's quirks it keeps. */
 export interface ModelConfig {

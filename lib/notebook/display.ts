@@ -2,7 +2,7 @@
  * Showing things in a notebook. tslab (the kernel) has one message type for several forms of the same output; from a page that runs nothing
  * a reader sees the picture, in Jupyter the interactive figure. Outside a kernel nothing is shown.
  */
-import type { Figure } from './figure'
+import type { Figure } from '../show/plot/figure'
 
 /** HTML, and the text that stands for it. */
 export interface HtmlView {

@@ -1,13 +1,14 @@
 /** The page of an inspection, for a notebook: written as a file, and an iframe of it for `show`. */
-import { compile } from '../graph/compile'
-import type { HtmlView } from '../plot/display'
-import { pageView } from '../plot/html'
-import { renderInspection } from '../plot/inspection/render'
-import { interruptSignal } from '../plot/interrupt'
-import { createStreams } from '../tensor/streams'
-import type { CharTokenizer } from '../text/char-tokenizer'
-import type { Dataset } from '../text/dataset'
-import { type InspectedModel, type InspectOptions, inspect } from './inspect'
+
+import { interruptSignal } from '../base/interrupt'
+import { compile } from '../engine/graph/compile'
+import { createStreams } from '../engine/tensor/streams'
+import { type InspectedModel, type InspectOptions, inspect } from '../lab/inspect'
+import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
+import type { Dataset } from '../makemoe/text/dataset'
+import { renderInspection } from '../show/inspection/render'
+import { pageView } from '../show/plot/html'
+import type { HtmlView } from './display'
 
 /**
  * Inspects a model. With `characters: 10_000` a model of the default size takes about half a minute; without, all of the validation split

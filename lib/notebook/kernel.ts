@@ -6,7 +6,7 @@
 import jupyter = require('tslab/dist/jupyter')
 
 import { startKernel } from 'tslab/dist/main'
-import { endCell, type RunningCell, startCell } from '../plot/interrupt'
+import { endCell, type RunningCell, startCell } from '../base/interrupt'
 
 type Message = Parameters<jupyter.ZmqServer['handleExecute']>[1]
 type Request = Parameters<jupyter.JupyterHandlerImpl['handleExecute']>[0]

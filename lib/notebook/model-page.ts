@@ -1,13 +1,13 @@
-/** The page of a model (lib/page), made from a model that computes with TensorFlow, and compared with it. */
-import { messageOf } from '../checked'
-import { ConfigError } from '../errors'
-import type { Context } from '../nn/context'
-import { makePage, type Page, type PageModel, type PageOptions } from '../page/page'
-import { isNoisy } from '../page/parameters'
-import { createStreams, disposeStreams } from '../tensor/streams'
-import { type Tensor, tf } from '../tensor/tf'
+/** The page of a model (lib/show/page), made from a model that computes with TensorFlow, and compared with it. */
+import { messageOf } from '../base/checked'
+import { ConfigError } from '../base/errors'
+import { createStreams, disposeStreams } from '../engine/tensor/streams'
+import { type Tensor, tf } from '../engine/tensor/tf'
+import type { Context } from '../makemoe/nn/context'
+import { makePage, type Page, type PageModel, type PageOptions } from '../show/page/page'
+import { isNoisy } from '../show/page/parameters'
+import { pageView } from '../show/plot/html'
 import type { HtmlView } from './display'
-import { pageView } from './html'
 
 /** A language model on TensorFlow that can go on a page; SparseMoELanguageModel is one. */
 export type ShowableModel = PageModel & { forward(ids: Tensor, ctx: Context): Tensor }

@@ -2,10 +2,10 @@
  * Training as a person watches it: a chart and a map of the experts' load that grow in place, and a line with step, loss, speed, time left
  * and dead experts.
  */
-import { type LossCurve, lossCurves, type Reported, smoothed } from './charts'
+import { type LossCurve, lossCurves, type Reported, smoothed } from '../show/plot/charts'
+import type { Figure } from '../show/plot/figure'
+import { deadExperts, loadFigure } from '../show/plot/routing-load'
 import { Display } from './display'
-import type { Figure } from './figure'
-import { deadExperts, loadFigure } from './routing-load'
 
 interface Seen {
   readonly [name: string]: number | undefined

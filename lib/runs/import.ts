@@ -1,12 +1,13 @@
 /** Weights that makeMoE.py's model saved, as a checkpoint. */
-import { type Config, presets, validateConfig } from '../config'
-import { CheckpointError } from '../errors'
-import { SparseMoELanguageModel } from '../model/language-model'
-import { createStreams } from '../tensor/streams'
-import type { CharTokenizer } from '../text/char-tokenizer'
+
+import { CheckpointError } from '../base/errors'
+import { createStreams } from '../engine/tensor/streams'
+import { type Config, presets, validateConfig } from '../makemoe/config'
+import { SparseMoELanguageModel } from '../makemoe/model/language-model'
+import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
+import { loadStateDict, sizesOf } from '../makemoe/train/state-dict'
 import type { Checkpoint } from './checkpoint'
 import { decodeSafetensors } from './safetensors'
-import { loadStateDict, sizesOf } from './state-dict'
 
 /**
  * A state_dict that was saved from makeMoE.py's model, as a checkpoint. Sizes come from the shapes; what the shapes do not tell

@@ -1,14 +1,14 @@
 /** Whether the commands can load a model again: they build it from its config, so it must have lib's names, shapes and results. */
-import { at } from '../checked'
-import { type Config, validateConfig } from '../config'
-import { MakemoeError } from '../errors'
-import { assignParameter } from '../nn/module'
-import { createStreams } from '../tensor/streams'
-import { type Tensor, tf } from '../tensor/tf'
+import { at } from '../base/checked'
+import { MakemoeError } from '../base/errors'
+import { createStreams } from '../engine/tensor/streams'
+import { type Tensor, tf } from '../engine/tensor/tf'
+import { type Config, validateConfig } from '../makemoe/config'
+import { assignParameter } from '../makemoe/nn/module'
+import { loadStateDict, type Stateful, stateDictOf } from '../makemoe/train/state-dict'
+import type { Trainable } from '../makemoe/train/step'
 import { buildModel } from './checkpoint'
 import type { Parts } from './parts'
-import { loadStateDict, type Stateful, stateDictOf } from './state-dict'
-import type { Trainable } from './step'
 
 /** The largest relative difference between the two losses that rounding explains. */
 const tolerance = 1e-3

@@ -2,11 +2,11 @@
  * Parts by value: what a person passes in place of lib's own, in a cell or from a file (`--parts`). A checkpoint records which parts it was
  * made with, never their code: whoever loads it gives them again.
  */
-import { isOneOf } from '../checked'
-import { CheckpointError, ConfigError } from '../errors'
-import type { ModelParts } from '../model/language-model'
-import { nearest } from '../nearest'
-import type { MakeOptimizer } from './optimizers/optimizer'
+import { isOneOf } from '../base/checked'
+import { CheckpointError, ConfigError } from '../base/errors'
+import { nearest } from '../base/nearest'
+import type { ModelParts } from '../makemoe/model/language-model'
+import type { MakeOptimizer } from '../makemoe/optim/optimizer'
 
 /** The parts that can be given; the model's are explained there. */
 export interface Parts extends ModelParts {

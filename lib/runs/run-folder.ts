@@ -6,9 +6,10 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { messageOf } from '../checked'
-import { CheckpointError, RunError } from '../errors'
-import { lockFile, removeFolder, requireNewFolder, writeFolderAtomic } from '../files'
+import { messageOf } from '../base/checked'
+import { CheckpointError, RunError } from '../base/errors'
+import { lockFile, removeFolder, requireNewFolder, writeFolderAtomic } from '../base/files'
+import type { TrainingState } from '../makemoe/train/trainer'
 import {
   type Checkpoint,
   type CheckpointContents,
@@ -21,7 +22,6 @@ import {
 } from './checkpoint'
 import type { Parts, PartsFile } from './parts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors'
-import type { TrainingState } from './trainer'
 
 const optimizerFile = 'optimizer.safetensors'
 const stateFile = 'training.json'

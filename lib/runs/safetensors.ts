@@ -4,8 +4,8 @@
  * Source: the format's description in huggingface/safetensors.
  */
 import { z } from 'zod'
-import { CheckpointError } from '../errors'
-import type { StateDict } from '../nn/module'
+import { CheckpointError } from '../base/errors'
+import type { StateDict } from '../makemoe/nn/module'
 
 const headerLimit = 100_000_000
 

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { forwardFlops, sizes } from 'makemoe/dist/cli/bench/sizes'
-import { growthFigure } from 'makemoe/dist/plot/growth'
+import { growthFigure } from 'makemoe/dist/show/plot/growth'
 import { expect, test } from 'vitest'
 
 test('the arithmetic of a size is counted product by product', () => {

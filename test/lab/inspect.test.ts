@@ -21,7 +21,7 @@ import {
   validateConfig,
 } from 'makemoe'
 import { inspect } from 'makemoe/dist/lab/inspect'
-import { renderInspection } from 'makemoe/dist/plot/inspection/render'
+import { renderInspection } from 'makemoe/dist/show/inspection/render'
 import { makeLossSum } from 'makemoe/internals'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 

@@ -7,12 +7,12 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { launch } from '../page/browsers.mjs'
+import { launch } from '../show/page/browsers.mjs'
 
 const require = createRequire(import.meta.url)
 const { CharTokenizer, createStreams, Dataset, presets, SparseMoELanguageModel } = require('makemoe')
 const { inspect } = require('makemoe/dist/lab/inspect')
-const { renderInspection } = require('makemoe/dist/plot/inspection/render')
+const { renderInspection } = require('makemoe/dist/show/inspection/render')
 
 /** A small model's inspection; its text has what HTML must escape. */
 async function smallInspection() {

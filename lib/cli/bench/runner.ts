@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { SetupError } from '../../errors'
+import { SetupError } from '../../base/errors'
 import { paths, projectRoot } from '../setup/paths'
 import type { BenchSize } from './sizes'
 

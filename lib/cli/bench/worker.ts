@@ -1,14 +1,14 @@
 /** Ours, timed in a process of its own, so that its memory is its own too. Reads requests and writes answers, one a line (runner.ts). */
 import { createInterface } from 'node:readline'
-import { presets } from '../../config'
-import { compile } from '../../graph/compile'
-import { SparseMoELanguageModel } from '../../model/language-model'
-import { nextCharacter } from '../../model/sampler'
-import { createStreams } from '../../tensor/streams'
-import { type Tensor, tf } from '../../tensor/tf'
-import { evalGroupSize, inSubgraphs } from '../../train/evaluate'
-import { AdamW } from '../../train/optimizers/adamw'
-import { makeTrainStep } from '../../train/step'
+import { compile } from '../../engine/graph/compile'
+import { createStreams } from '../../engine/tensor/streams'
+import { type Tensor, tf } from '../../engine/tensor/tf'
+import { presets } from '../../makemoe/config'
+import { SparseMoELanguageModel } from '../../makemoe/model/language-model'
+import { nextCharacter } from '../../makemoe/model/sampler'
+import { AdamW } from '../../makemoe/optim/adamw'
+import { evalGroupSize, inSubgraphs } from '../../makemoe/train/evaluate'
+import { makeTrainStep } from '../../makemoe/train/step'
 import type { Answer, Request, What } from './runner'
 
 /** Makes a model. @returns what measures it once, in milliseconds, and its traces so far */

@@ -1,8 +1,8 @@
 /** `data/curves.json`, the losses of full runs: a full run of a notebook renews its own, which other notebooks and the README quote. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { MakemoeError } from '../../errors'
-import { writeFileAtomic } from '../../files'
+import { MakemoeError } from '../../base/errors'
+import { writeFileAtomic } from '../../base/files'
 import { projectRoot } from '../setup/paths'
 import { joined, type Notebook, outputsOf, plotlyType, titleOf } from './notebook'
 

@@ -4,7 +4,7 @@
  * size, so a figure gets an SVG, for code hosts. Only whoever commits outputs needs this, and Chromium.
  */
 import type { Browser, Page } from 'playwright-core'
-import { SetupError } from '../../errors'
+import { SetupError } from '../../base/errors'
 import { joined, type Notebook, type Output, outputsOf, plotlyType } from './notebook'
 
 /** Pixels of the file for each pixel on the page: sharp on high-density screens. */

@@ -2,8 +2,8 @@
  * Which TensorFlow wheel a platform needs, pinned with its checksum. Linux x86-64 is tested; Linux arm64, macOS arm64 and the CUDA wheel
  * are written from their wheels' listings and untested.
  */
-import { SetupError } from '../../errors'
-import { libraryFiles } from '../../tensorflow/libraries'
+import { SetupError } from '../../base/errors'
+import { libraryFiles } from '../../engine/tensorflow/libraries'
 import type { Wheel } from './wheel'
 
 /** The pinned TensorFlow release. */

@@ -1,7 +1,7 @@
 /** Programs that the setup runs, and the remedy that fits what a failed one printed. */
 import { spawn, spawnSync } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { SetupError } from '../../errors'
+import { SetupError } from '../../base/errors'
 import { projectRoot } from './paths'
 
 /** The remedy that fits what a failed program printed. */

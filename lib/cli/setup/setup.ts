@@ -3,7 +3,7 @@
  * writes beside its place and renames at the end, so that an interrupted setup is simply run again.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { writeFileAtomic } from '../../files'
+import { writeFileAtomic } from '../../base/files'
 import { paths } from './paths'
 import { tensorflowWheel } from './platform'
 import { withProgress } from './progress'

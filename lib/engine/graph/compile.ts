@@ -2,7 +2,7 @@
  * `compile(fn)`: a function of tensors, traced once for each combination of shapes and run as one TensorFlow graph from then on. The function
  * stays what it was: plain tfjs ops, the project's ops, gradients, an optimizer.
  */
-import { TraceError } from '../errors'
+import { TraceError } from '../../base/errors'
 import { backend, typeOf } from '../tensor/op'
 import { type Tensor, tf } from '../tensor/tf'
 import { releaseVariable, settleVariables } from '../tensor/variables'

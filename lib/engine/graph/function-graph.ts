@@ -6,7 +6,7 @@
  * in its place. So writes wait for the read alone; waiting for its users too would keep TensorFlow from fusing matmul, bias and ReLU, since
  * it fuses nothing that others wait for.
  */
-import { TraceError } from '../errors'
+import { TraceError } from '../../base/errors'
 import { typeOf } from '../tensor/op'
 import type { Variable } from '../tensor/tf'
 import { releaseVariable, useVariable } from '../tensor/variables'

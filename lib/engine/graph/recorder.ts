@@ -1,8 +1,8 @@
 /**
  * What a trace writes down: its steps, with their sizes, and the TensorFlow function that they make.
  */
-import { at, messageOf } from '../checked'
-import { TraceError } from '../errors'
+import { at, messageOf } from '../../base/checked'
+import { TraceError } from '../../base/errors'
 import { typeOf } from '../tensor/op'
 import type { Variable } from '../tensor/tf'
 import type { Pointer, TfOutput } from '../tensorflow/c-api'

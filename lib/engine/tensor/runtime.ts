@@ -4,7 +4,7 @@
  * supplied, and TensorFlow's start-up notices are kept from the reader (its real errors still pass).
  */
 import type { Tensor, Variable } from '@tensorflow/tfjs'
-import { TensorError } from '../errors'
+import { TensorError } from '../../base/errors'
 import { type Binding, newBinding, type TensorMetadata, type TfjsBinding } from '../tensorflow/binding'
 import { withQuietStderr } from '../tensorflow/quiet'
 

@@ -1,6 +1,6 @@
 /** Sizes of tensors, checked: a shape is a list of unknown length to TypeScript. */
-import { at } from '../checked'
-import { ShapeError } from '../errors'
+import { at } from '../../base/checked'
+import { ShapeError } from '../../base/errors'
 import type { Tensor } from './tf'
 
 /** The size of the last axis. @throws ShapeError for a scalar */

@@ -4,8 +4,8 @@
  */
 
 import type { Variable } from '@tensorflow/tfjs'
-import { at } from '../checked'
-import { TensorError } from '../errors'
+import { at } from '../../base/checked'
+import { TensorError } from '../../base/errors'
 import { type Pointer, tensorflow } from './c-api'
 import { tensorflowContext } from './context'
 import { newNumbers, readValues, type TensorValues, withStrings } from './tensors'

@@ -2,7 +2,7 @@
  * TensorFlow's C API: every function that we call, its signature written once, and its errors. Pointers are plain numbers; calls that can
  * fail report to one status, which `check` looks at. Nothing outside this folder and graph/ calls it.
  */
-import { type Functions, loadFunctions, type Signature } from '../libc'
+import { type Functions, loadFunctions, type Signature } from '../../base/libc'
 import { findLibraries } from './libraries'
 
 /** A pointer. */

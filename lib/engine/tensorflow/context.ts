@@ -3,7 +3,7 @@
  * on handles of tensors.
  */
 import { availableParallelism } from 'node:os'
-import { SharedMemory } from '../libc'
+import { SharedMemory } from '../../base/libc'
 import { type Pointer, tensorflow } from './c-api'
 import { configProto, opDefinition, type Threads } from './protos'
 import { attributeType, type OpAttribute } from './types'

@@ -1,7 +1,7 @@
 /** Which of TensorFlow's shared libraries a platform has, in the order in which they must be loaded, and where the setup has put them. */
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { SetupError } from '../errors'
+import { SetupError } from '../../base/errors'
 
 /** File names of the two libraries. The framework comes first: the other one needs it and finds it in memory then. */
 export interface LibraryFiles {

@@ -1,6 +1,6 @@
 /** What we read and write of TensorFlow's protocol buffers: the context's options, how ops take their inputs, which kernels there are. */
 import { Field, Root, Type } from 'protobufjs/light'
-import { libc } from '../libc'
+import { libc } from '../../base/libc'
 import { type Pointer, TensorflowError, tensorflow } from './c-api'
 
 /** Sizes of TensorFlow's two thread pools. */

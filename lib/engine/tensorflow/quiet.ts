@@ -5,7 +5,7 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { libc } from '../libc'
+import { libc } from '../../base/libc'
 
 const notices = [
   /oneDNN custom operations are on/,

@@ -1,7 +1,7 @@
 /** Numbers and strings on their way into TensorFlow's tensors and back. TensorFlow gets copies: it never looks at JavaScript's memory. */
-import { at } from '../checked'
-import { TensorError } from '../errors'
-import { libc, SharedMemory } from '../libc'
+import { at } from '../../base/checked'
+import { TensorError } from '../../base/errors'
+import { libc, SharedMemory } from '../../base/libc'
 import { type Pointer, tensorflow } from './c-api'
 import { arrayOfType, bytesOfType, dataType, nameOfType } from './types'
 

@@ -2,18 +2,18 @@
  * Causal self-attention (Vaswani et al. 2017, section 3.2): every place looks back at the places before it, in several heads at once.
  * Queries, keys and values of all heads come from one matrix product; a state_dict has them head by head, as the original stores them.
  */
-import { at } from '../checked'
-import { ConfigError, ShapeError } from '../errors'
+import { at } from '../../base/checked'
+import { ConfigError, ShapeError } from '../../base/errors'
+import { causalAttention, type QueryBlock, queryBlocks } from '../../engine/tensor/causal-attention'
+import { dropoutBits } from '../../engine/tensor/dropout-mask'
+import { shape3, shape4 } from '../../engine/tensor/shape'
+import type { RandomStream } from '../../engine/tensor/streams'
+import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import type { Context } from '../nn/context'
 import { dropout } from '../nn/dropout'
 import { type Initializer, kaimingNormal } from '../nn/initializers'
 import { Linear } from '../nn/linear'
 import { assignParameter, Module, parameter, type StateDict, takeState } from '../nn/module'
-import { causalAttention, type QueryBlock, queryBlocks } from '../tensor/causal-attention'
-import { dropoutBits } from '../tensor/dropout-mask'
-import { shape3, shape4 } from '../tensor/shape'
-import type { RandomStream } from '../tensor/streams'
-import { type Tensor, tf, type Variable } from '../tensor/tf'
 
 /** Which size scales the scores: 1 / sqrt(headSize) as in the paper, or 1 / sqrt(nEmbed) as in the original. */
 export type AttentionScale = 'headSize' | 'nEmbed'

@@ -2,11 +2,12 @@
  * Block: communication (attention), then computation (a sparse mixture of experts), each on a normalized copy of the residual stream
  * (pre-norm; Xiong et al. 2020, section 3).
  */
+
+import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { Context } from '../nn/context'
 import { inHalves } from '../nn/halves'
 import { LayerNorm } from '../nn/layer-norm'
 import { Module } from '../nn/module'
-import { type Tensor, tf } from '../tensor/tf'
 
 /** What a block needs of its attention: [B, T, C] -> [B, T, C]; no position may look at a later one. */
 export interface AttentionModule extends Module {

@@ -4,10 +4,10 @@
  * Positions are absolute (each has its embedding), so the cache is good for the first T characters only: when the window slides, every
  * character's position changes, and with it all keys and values. From then on the whole window is computed for each character.
  */
-import { at } from '../checked'
+import { at } from '../../base/checked'
+import { op } from '../../engine/tensor/op'
+import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import type { CacheAtPosition } from '../nn/context'
-import { op } from '../tensor/op'
-import { type Tensor, tf, type Variable } from '../tensor/tf'
 
 /** [S, H, T, D]: sequences, heads, positions, head size. */
 type CacheShape = readonly [sequences: number, heads: number, positions: number, headSize: number]

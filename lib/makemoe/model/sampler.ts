@@ -5,12 +5,12 @@
  * Otherwise the window is computed in full width, padded behind the text; attention is causal, so what stands behind a position cannot change
  * it. (The original grows the window instead; with its noise and capacity on, that is not the same, and `likeMakemoe` does it so.)
  */
-import { at } from '../checked'
-import { ConfigError, ShapeError } from '../errors'
+import { at } from '../../base/checked'
+import { ConfigError, ShapeError } from '../../base/errors'
+import { shape3 } from '../../engine/tensor/shape'
+import type { Streams } from '../../engine/tensor/streams'
+import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { Context } from '../nn/context'
-import { shape3 } from '../tensor/shape'
-import type { Streams } from '../tensor/streams'
-import { type Tensor, tf } from '../tensor/tf'
 import type { SparseMoELanguageModel } from './language-model'
 
 /** How characters are drawn. */

@@ -2,11 +2,12 @@
  * What a mixture of experts is made of: the contracts of its parts. Whatever fulfills one can be passed in (a cell, a file of one's own) or
  * be added to the table in parts.ts under a name.
  */
+
+import type { RandomStream } from '../../engine/tensor/streams'
+import type { Tensor, Variable } from '../../engine/tensor/tf'
 import type { Context, RoutingNoise, RoutingRecord } from '../nn/context'
 import type { Initializer } from '../nn/initializers'
 import type { Module } from '../nn/module'
-import type { RandomStream } from '../tensor/streams'
-import type { Tensor, Variable } from '../tensor/tf'
 
 /** A router's decision. N tokens, E experts, K choices. */
 export interface Routing {

@@ -5,11 +5,12 @@
  * expert (the sizes are known only at run time), and gathered back.
  * Pairs are numbered choice by choice: the first choices of all N tokens, then their second choices, so that pair p is of token p mod N.
  */
+
+import { multiOp, op } from '../../engine/tensor/op'
+import { type PairIndex, toPairs, toSlots, weightedSum } from '../../engine/tensor/pairs'
+import { matrixShape } from '../../engine/tensor/shape'
+import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { Context } from '../nn/context'
-import { multiOp, op } from '../tensor/op'
-import { type PairIndex, toPairs, toSlots, weightedSum } from '../tensor/pairs'
-import { matrixShape } from '../tensor/shape'
-import { type Tensor, tf } from '../tensor/tf'
 import type { Routing } from './contracts'
 import { type DropPolicy, type DropPolicyName, dropPolicies } from './parts'
 

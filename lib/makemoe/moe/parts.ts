@@ -3,8 +3,8 @@
  * like and a line here; validation, --help, config.json and MLflow follow. Each is loaded when it is made, so that the names can be had
  * without TensorFlow.
  */
-import { ConfigError } from '../errors'
-import { nearest } from '../nearest'
+import { ConfigError } from '../../base/errors'
+import { nearest } from '../../base/nearest'
 import type { BalancingLoss, BalancingState, DropPolicy, ExpertModule, Make, RouterModule } from './contracts'
 
 export type { DropPolicy } from './contracts'

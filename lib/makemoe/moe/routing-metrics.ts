@@ -2,9 +2,10 @@
  * What a layer's router did in one pass, in a few numbers. They are tensors, so that a compiled pass computes them inside its graph.
  * N tokens, K choices, E experts.
  */
+
+import { matrixShape } from '../../engine/tensor/shape'
+import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { RoutingRecord } from '../nn/context'
-import { matrixShape } from '../tensor/shape'
-import { type Tensor, tf } from '../tensor/tf'
 import { zLoss } from './balance/z'
 
 /** Entropy in nats along the last axis; 0 log 0 counts as 0. */

@@ -2,14 +2,14 @@
  * SparseMoE: a router and E experts in place of one feed-forward network; each token pays for K of them (Shazeer et al. 2017, section 2).
  * y(x) = sum over the chosen e of G(x)_e * dropout(Expert_e(x)) + sum over the shared s of dropout(Shared_s(x)).
  */
-import { at } from '../checked'
-import { ConfigError } from '../errors'
+import { at } from '../../base/checked'
+import { ConfigError } from '../../base/errors'
+import { concatRows, splitRows } from '../../engine/tensor/rows'
+import { lastSize, matrixShape } from '../../engine/tensor/shape'
+import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { BatchShare, Context, RoutingRecord } from '../nn/context'
 import { dropout } from '../nn/dropout'
 import { Module } from '../nn/module'
-import { concatRows, splitRows } from '../tensor/rows'
-import { lastSize, matrixShape } from '../tensor/shape'
-import { type Tensor, tf } from '../tensor/tf'
 import { expertCapacity } from './capacity'
 import type { BalancingLoss, BalancingState, DropPolicy, ExpertModule, RouterModule, Routing } from './contracts'
 import { type Capacity, collectRows, combine, type DispatchPlan, dispatchRows, planDispatch, renormalizedGates } from './dispatch'

@@ -2,9 +2,9 @@
  * What a forward pass is told besides its input: whether it is training, where randomness comes from, and who listens. Whoever listens is
  * optional: a part writes `ctx.report?.('z', value)`, and the value is not even computed when nobody does.
  */
-import type { PairIndex } from '../tensor/pairs'
-import type { Streams } from '../tensor/streams'
-import type { Tensor } from '../tensor/tf'
+import type { PairIndex } from '../../engine/tensor/pairs'
+import type { Streams } from '../../engine/tensor/streams'
+import type { Tensor } from '../../engine/tensor/tf'
 
 /** The noise of a router, [N, E] both. */
 export interface RoutingNoise {

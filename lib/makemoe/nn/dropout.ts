@@ -1,8 +1,8 @@
 /**
  * Dropout (Srivastava et al. 2014): in training each number is zeroed with probability `rate`, the others grow by 1 / (1 - rate).
  */
-import { applyMask, dropoutMask } from '../tensor/dropout-mask'
-import type { Tensor } from '../tensor/tf'
+import { applyMask, dropoutMask } from '../../engine/tensor/dropout-mask'
+import type { Tensor } from '../../engine/tensor/tf'
 import type { Context } from './context'
 
 /**

@@ -1,8 +1,8 @@
 /**
  * Embedding: a row of numbers for each token id. Stored [symbols, C], as in PyTorch; starts N(0, 1) unless told otherwise.
  */
-import type { RandomStream } from '../tensor/streams'
-import { type Tensor, tf, type Variable } from '../tensor/tf'
+import type { RandomStream } from '../../engine/tensor/streams'
+import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { type Initializer, normalInit } from './initializers'
 import { Module, parameter } from './module'
 

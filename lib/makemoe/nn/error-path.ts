@@ -2,11 +2,11 @@
  * An error inside a module names the module's path in the model and the caller's own line, in a few lines: `blocks.3.moe.experts.2.up`.
  * On its way up, each module that it passes adds the name under which it holds the one before.
  */
-import { valueAt } from '../checked'
-import { ShapeError } from '../errors'
-import { siteOf } from '../site'
+import { valueAt } from '../../base/checked'
+import { ShapeError } from '../../base/errors'
+import { siteOf } from '../../base/site'
 
-const machinery = /node_modules\/|node:|\(<anonymous>\)|(dist|lib)\/(graph|tensor|tensorflow|nn|moe|model|train)\//
+const machinery = /node_modules\/|node:|\(<anonymous>\)|(dist|lib)\/(engine|makemoe)\//
 
 /** What is needed of a module. */
 interface Parent {

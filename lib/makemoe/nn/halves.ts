@@ -1,7 +1,7 @@
 /** Two independent subgraphs where one chain of small ops would keep a single core busy. */
-import { at } from '../checked'
-import { type RandomStream, splitStream } from '../tensor/streams'
-import { type Tensor, tf } from '../tensor/tf'
+import { at } from '../../base/checked'
+import { type RandomStream, splitStream } from '../../engine/tensor/streams'
+import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { Context } from './context'
 import type { Module } from './module'
 

@@ -1,8 +1,8 @@
 /**
  * Initializers: how a weight starts. Each takes the stream `init`, the shape in our layout [in, out], and returns a tensor.
  */
-import type { RandomStream } from '../tensor/streams'
-import { type Tensor, tf } from '../tensor/tf'
+import type { RandomStream } from '../../engine/tensor/streams'
+import { type Tensor, tf } from '../../engine/tensor/tf'
 
 /** Makes the first value of a weight [fanIn, fanOut]. */
 export type Initializer = (stream: RandomStream, fanIn: number, fanOut: number) => Tensor

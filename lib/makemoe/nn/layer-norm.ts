@@ -1,8 +1,8 @@
 /**
  * LayerNorm (Ba, Kiros & Hinton 2016): each row is shifted and scaled to mean 0 and variance 1, then y = gain * x + bias. eps is PyTorch's 1e-5.
  */
-import { layerNorm } from '../tensor/layer-norm'
-import { type Tensor, tf, type Variable } from '../tensor/tf'
+import { layerNorm } from '../../engine/tensor/layer-norm'
+import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { Module, parameter } from './module'
 
 /** Normalization of the last axis, with a learned gain and bias. */

@@ -2,9 +2,9 @@
  * Linear: y = x W + b. The weight is stored [in, out], so that a row of x times W is one plain matrix product; a state_dict has PyTorch's
  * transpose of it.
  */
-import { ShapeError } from '../errors'
-import type { RandomStream } from '../tensor/streams'
-import { type Tensor, tf, type Variable } from '../tensor/tf'
+import { ShapeError } from '../../base/errors'
+import type { RandomStream } from '../../engine/tensor/streams'
+import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { type Initializer, kaimingNormal, uniformBias } from './initializers'
 import { assignParameter, Module, parameter, type StateDict, takeState, transposed } from './module'
 

@@ -1,10 +1,10 @@
 /**
  * Cross-entropy of the next token: mean over all positions of -log softmax(logits)[target], in nats.
  */
-import { ShapeError } from '../errors'
-import { crossEntropyRows } from '../tensor/cross-entropy'
-import { lastSize } from '../tensor/shape'
-import { type Tensor, tf } from '../tensor/tf'
+import { ShapeError } from '../../base/errors'
+import { crossEntropyRows } from '../../engine/tensor/cross-entropy'
+import { lastSize } from '../../engine/tensor/shape'
+import { type Tensor, tf } from '../../engine/tensor/tf'
 
 /**
  * Mean cross-entropy in nats.

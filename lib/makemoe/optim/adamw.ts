@@ -2,10 +2,10 @@
  * AdamW with PyTorch's formula (Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019, algorithm 2): the weight decays first,
  * p <- p - lr * decay * p; then p <- p - lr * m^ / (sqrt(v^) + eps) with bias-corrected moments.
  */
-import { at } from '../../checked'
-import type { NamedParameter } from '../../nn/module'
-import { type Tensor, tf } from '../../tensor/tf'
-import { updateInPlace } from '../../tensor/update-in-place'
+import { at } from '../../base/checked'
+import { type Tensor, tf } from '../../engine/tensor/tf'
+import { updateInPlace } from '../../engine/tensor/update-in-place'
+import type { NamedParameter } from '../nn/module'
 import { Optimizer, type OptimizerOptions, variable, zerosLike } from './optimizer'
 
 export interface AdamWOptions extends OptimizerOptions {

@@ -2,9 +2,9 @@
  * Optimizer: what turns gradients into new parameters. One is a class with two methods, `apply` and `state`; training, checkpoints and
  * graph mode need nothing else of it.
  */
-import { CheckpointError } from '../../errors'
-import { type NamedParameter, type StateDict, takeState } from '../../nn/module'
-import { type Tensor, tf, type Variable } from '../../tensor/tf'
+import { CheckpointError } from '../../base/errors'
+import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
+import { type NamedParameter, type StateDict, takeState } from '../nn/module'
 
 /** Base class of all optimizers. */
 export abstract class Optimizer {

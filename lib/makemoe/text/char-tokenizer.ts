@@ -1,6 +1,6 @@
 /** Character-level tokenizer: the vocabulary is the sorted set of a text's characters, and a character's token id is its position in it. */
-import { codePoint } from '../checked'
-import { TextError } from '../errors'
+import { codePoint } from '../../base/checked'
+import { TextError } from '../../base/errors'
 
 /** Turns text into token ids and back. */
 export class CharTokenizer {

@@ -1,8 +1,8 @@
 /** Where text comes from: a person's file, or Tiny Shakespeare, which the setup puts into data/input.txt. */
 
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { messageOf } from '../checked'
-import { TextError } from '../errors'
+import { messageOf } from '../../base/checked'
+import { TextError } from '../../base/errors'
 
 /** A text and where it came from. */
 export interface Corpus {

@@ -1,10 +1,10 @@
 /**
  * A text as training and validation data: the first 90 % and the rest, cut into windows of T tokens with the next tokens as targets.
  */
-import { at } from '../checked'
-import { TextError } from '../errors'
-import type { RandomStream } from '../tensor/streams'
-import { type Tensor, tf } from '../tensor/tf'
+import { at } from '../../base/checked'
+import { TextError } from '../../base/errors'
+import type { RandomStream } from '../../engine/tensor/streams'
+import { type Tensor, tf } from '../../engine/tensor/tf'
 
 export type Split = 'train' | 'val'
 

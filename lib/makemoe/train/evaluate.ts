@@ -2,12 +2,12 @@
  * Evaluation: the original's estimate (mean loss over random batches), and the exact mean over a whole split.
  */
 
-import { at } from '../checked'
+import { at } from '../../base/checked'
+import { crossEntropyRows } from '../../engine/tensor/cross-entropy'
+import type { RandomStream } from '../../engine/tensor/streams'
+import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { SparseMoELanguageModel } from '../model/language-model'
 import type { Context } from '../nn/context'
-import { crossEntropyRows } from '../tensor/cross-entropy'
-import type { RandomStream } from '../tensor/streams'
-import { type Tensor, tf } from '../tensor/tf'
 import type { Dataset, Split } from '../text/dataset'
 import type { Loss } from './step'
 

@@ -1,5 +1,5 @@
 /** Metrics: numbers by name, and the step they belong to. Whatever a part reports arrives here under its own name. */
-import type { Tensor } from '../tensor/tf'
+import type { Tensor } from '../../engine/tensor/tf'
 
 /** One row of a run's metrics. Losses are in nats. */
 export interface Metric {

@@ -1,7 +1,7 @@
 /** A model's weights as named tensors in PyTorch's layout, and what their names and shapes tell of it. */
-import { keysOf } from '../checked'
+import { keysOf } from '../../base/checked'
+import { CheckpointError } from '../../base/errors'
 import type { ModelConfig } from '../config'
-import { CheckpointError } from '../errors'
 import { assignParameter, type NamedParameter, type StateDict, takeState } from '../nn/module'
 
 /** What has weights: every Module, and a stranger's model that lists its parameters. */

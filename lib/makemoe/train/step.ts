@@ -2,13 +2,13 @@
  * One training step: the objective, its gradients, the update. The objective is the language model's loss and whatever auxiliary losses its
  * parts added on the way (`ctx.addLoss`). Plain tensors in, tensors out, so that it can be compiled as it is.
  */
-import { ShapeError } from '../errors'
+import { ShapeError } from '../../base/errors'
+import { op } from '../../engine/tensor/op'
+import type { Streams } from '../../engine/tensor/streams'
+import { type Scalar, type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import type { Context } from '../nn/context'
 import type { NamedParameter } from '../nn/module'
-import { op } from '../tensor/op'
-import type { Streams } from '../tensor/streams'
-import { type Scalar, type Tensor, tf, type Variable } from '../tensor/tf'
-import type { Optimizer } from './optimizers/optimizer'
+import type { Optimizer } from '../optim/optimizer'
 import type { Team } from './team'
 
 /** The loss of a batch; x and y int32 [B, T]. */

@@ -1,7 +1,7 @@
 /** How far each random stream has been drawn: all that a checkpoint needs to know of them. */
-import { at } from '../checked'
-import type { RandomStream, Streams } from '../tensor/streams'
-import { tf } from '../tensor/tf'
+import { at } from '../../base/checked'
+import type { RandomStream, Streams } from '../../engine/tensor/streams'
+import { tf } from '../../engine/tensor/tf'
 
 /** Draws so far, by stream. */
 export type StreamCounters = Readonly<Record<string, number>>

@@ -1,7 +1,8 @@
 /** What training needs of several processes that train one model together; cluster/ has it. Each has a share of every batch, and perhaps of the experts. */
+
+import type { Tensor } from '../../engine/tensor/tf'
 import type { BatchShare } from '../nn/context'
 import type { NamedParameter, StateDict } from '../nn/module'
-import type { Tensor } from '../tensor/tf'
 
 /** All methods but `trained`, `own` and `requestStop` are collective: every process calls them in the same order. */
 export interface Team {

@@ -1,17 +1,17 @@
 /**
  * The training loop: evaluate now and then, take a batch, make a step, tell whoever listens. Everything else is passed in.
  */
-import { at } from '../checked'
+import { at } from '../../base/checked'
+import { TrainingError } from '../../base/errors'
+import type { Streams } from '../../engine/tensor/streams'
+import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { TrainConfig } from '../config'
-import { TrainingError } from '../errors'
 import type { StateDict } from '../nn/module'
-import type { Streams } from '../tensor/streams'
-import { type Tensor, tf } from '../tensor/tf'
+import { optimizers } from '../optim'
+import type { Optimizer } from '../optim/optimizer'
 import type { Dataset } from '../text/dataset'
 import { estimateLoss, evalGroupSize, inSubgraphs } from './evaluate'
 import { type Metric, readNumbers } from './metrics'
-import { optimizers } from './optimizers'
-import type { Optimizer } from './optimizers/optimizer'
 import { Pace, type Progress } from './pace'
 import { learningRateAt } from './schedule'
 import { type Loss, makeTrainStep, type Trainable, type TrainStep } from './step'

@@ -2,9 +2,9 @@
  * Collectives: ops in which all processes meet, inside a graph or op by op. TensorFlow matches them by a number, the instance key; a key's
  * shape must never change, so that every function has keys of its own, which it counts from 0 each time that it is traced or run.
  */
-import { customGradient } from '../tensor/custom-gradient'
-import { type AttributeValue, op } from '../tensor/op'
-import { type Tensor, tf } from '../tensor/tf'
+import { customGradient } from '../../engine/tensor/custom-gradient'
+import { type AttributeValue, op } from '../../engine/tensor/op'
+import { type Tensor, tf } from '../../engine/tensor/tf'
 
 /** Keys of one function. */
 const keysPerFunction = 10_000

@@ -4,13 +4,13 @@
  * most `most` rows of a process, so that P = most E/n; dropless, P is all rows that a process has, n times as much at factor 1.
  * How many places are filled travels first, so that experts compute nothing for empty ones.
  */
-import { at } from '../checked'
-import { collectRows, dispatchRows, planDispatch } from '../moe/dispatch'
-import type { BatchShare } from '../nn/context'
-import { toPairs, toSlots } from '../tensor/pairs'
-import { concatRows, splitRows } from '../tensor/rows'
-import { lastSize, matrixShape } from '../tensor/shape'
-import { type Tensor, tf } from '../tensor/tf'
+import { at } from '../../base/checked'
+import { toPairs, toSlots } from '../../engine/tensor/pairs'
+import { concatRows, splitRows } from '../../engine/tensor/rows'
+import { lastSize, matrixShape } from '../../engine/tensor/shape'
+import { type Tensor, tf } from '../../engine/tensor/tf'
+import { collectRows, dispatchRows, planDispatch } from '../../makemoe/moe/dispatch'
+import type { BatchShare } from '../../makemoe/nn/context'
 import type { Collectives } from './collectives'
 
 const int = (value: number): Tensor => tf.scalar(value, 'int32')

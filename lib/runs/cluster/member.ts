@@ -1,6 +1,7 @@
 /** What the processes of a cluster are to each other, and what they can share out; without TensorFlow. */
-import type { Config } from '../config'
-import { ConfigError } from '../errors'
+
+import { ConfigError } from '../../base/errors'
+import type { Config } from '../../makemoe/config'
 
 /** What is dealt out: experts and sequences, or sequences alone. */
 export const parallelisms = ['experts', 'data'] as const

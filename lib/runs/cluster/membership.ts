@@ -2,14 +2,14 @@
  * Membership: a process joins the others through TensorFlow's own server and coordination service, and all compare what they are about to
  * train. The server listens on all interfaces and trusts everybody: see cli/launcher.ts.
  */
-import { messageOf } from '../checked'
-import { ClusterError, ConfigError } from '../errors'
-import { listens } from '../ports'
-import { TensorflowError, tensorflow } from '../tensorflow/c-api'
-import { tensorflowContext } from '../tensorflow/context'
-import { takeBytes } from '../tensorflow/protos'
-import { withQuietStderr } from '../tensorflow/quiet'
-import { serverDef } from '../tensorflow/server-def'
+import { messageOf } from '../../base/checked'
+import { ClusterError, ConfigError } from '../../base/errors'
+import { listens } from '../../base/ports'
+import { TensorflowError, tensorflow } from '../../engine/tensorflow/c-api'
+import { tensorflowContext } from '../../engine/tensorflow/context'
+import { takeBytes } from '../../engine/tensorflow/protos'
+import { withQuietStderr } from '../../engine/tensorflow/quiet'
+import { serverDef } from '../../engine/tensorflow/server-def'
 import type { Member } from './member'
 
 /** After which silence a process counts as lost, in milliseconds. */

@@ -3,7 +3,7 @@
  * and no secret is in it.
  */
 import { z } from 'zod'
-import { ConfigError } from '../errors'
+import { ConfigError } from '../../base/errors'
 
 /** Where runs are sent. */
 export interface MlflowServer {

@@ -5,7 +5,7 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { writeFileAtomic } from '../files'
+import { writeFileAtomic } from '../../base/files'
 import type { MlflowClient, MlflowMetric, MlflowPair, MlflowRun } from './mlflow-client'
 import { metricsFile, type RunRecord, readRunRecord } from './run-record'
 

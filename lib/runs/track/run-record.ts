@@ -6,9 +6,9 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
-import type { Config } from '../config'
-import { RunError } from '../errors'
-import { writeFileAtomic } from '../files'
+import { RunError } from '../../base/errors'
+import { writeFileAtomic } from '../../base/files'
+import type { Config } from '../../makemoe/config'
 
 /** How a run ended, in MLflow's words. */
 export type RunStatus = 'FINISHED' | 'FAILED' | 'KILLED'

@@ -3,8 +3,8 @@
  * besides. A new one is a file beside these and a line here.
  */
 import { join } from 'node:path'
-import type { Config } from '../config'
-import { ConfigError } from '../errors'
+import { ConfigError } from '../../base/errors'
+import type { Config } from '../../makemoe/config'
 import { JsonLinesTracker } from './jsonl'
 import { MlflowTracker } from './mlflow'
 import { MlflowClient, mlflowServer } from './mlflow-client'

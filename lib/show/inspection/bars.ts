@@ -1,5 +1,5 @@
 /** Stacked bars: of the choices made for each character, the share of each expert, in the experts' colors. */
-import { visible } from '../figure'
+import { visible } from '../plot/figure'
 import { escaped, percent } from './html'
 
 /** Below this share a piece is too narrow to be seen. */

@@ -9,7 +9,7 @@ import type { Inspection } from './contents'
 import { escaped, heatSteps } from './html'
 import { characters, classes, coActivation, facts, knockOuts, layerPicker, load, routers, saturation, text } from './sections'
 
-const sources = ['page/theme.css', 'plot/inspection/inspection.css'].map((file) => join(__dirname, '../../..', file))
+const sources = ['page/theme.css', 'inspection/inspection.css'].map((file) => join(__dirname, '../../../show', file))
 
 /** What of the style depends on how many layers and experts there are. */
 function rules({ layers, model }: Inspection): string {

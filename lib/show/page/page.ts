@@ -57,7 +57,7 @@ const modules = [
   'bars-view',
   'app',
 ]
-const source = (name: string): string => join(__dirname, '../../page', name)
+const source = (name: string): string => join(__dirname, '../../../show/page', name)
 
 /** The compiled modules as one script. */
 function script(): string {

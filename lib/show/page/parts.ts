@@ -1,4 +1,4 @@
-/** The parts of a mixture that the engine knows by name, as lib/moe does: a router, an expert or a drop policy is an entry of its table. */
+/** The parts of a mixture that the engine knows by name, as lib/makemoe/moe does: a router, an expert or a drop policy is an entry of its table. */
 import { erf, type Linear, sigmoid, softmax } from './ops'
 
 /** A router's decision for one token, from its E logits (with noise, where there is some). */

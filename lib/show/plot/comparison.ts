@@ -1,8 +1,9 @@
 /** Variants side by side: their final losses, and these against steps, arithmetic and time; and a view that grows while they train. */
+
+import { Display } from '../../notebook/display'
+import { clock } from '../../notebook/training-view'
 import { type LossCurve, lossCurves, smoothed } from './charts'
-import { Display } from './display'
 import { color, type Figure, inLines, layout, pale } from './figure'
-import { clock } from './training-view'
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 

@@ -1,5 +1,5 @@
 /** Drawings of the parts of the model, with the shapes on the arrows; expert e has the color that it has in the figures. */
-import type { Config } from '../config'
+import type { Config } from '../../makemoe/config'
 import { color, expertFill } from './figure'
 import { Sketch } from './sketch'
 

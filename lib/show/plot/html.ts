@@ -1,8 +1,8 @@
 /** HTML pages: figures as a page of their own, with plotly inside, which opens anywhere, without a network; and any page in a notebook. */
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { writeFileAtomic } from '../files'
-import type { HtmlView } from './display'
+import { writeFileAtomic } from '../../base/files'
+import type { HtmlView } from '../../notebook/display'
 import type { Figure } from './figure'
 
 export interface FigurePageOptions {

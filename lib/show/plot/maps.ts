@@ -1,6 +1,6 @@
 /** Heatmaps: attention weights, gates, capacity, characters and experts; and the parameters of a model as areas. */
-import { at } from '../checked'
-import type { NamedParameter } from '../nn/module'
+import { at } from '../../base/checked'
+import type { NamedParameter } from '../../makemoe/nn/module'
 import { characterAxis, color, colorbar, expertFill, type Figure, lastLine, layout, mapMargin, pale, sequential, visible } from './figure'
 
 type Matrix = readonly (readonly number[])[]

@@ -25,7 +25,7 @@ import {
 } from 'makemoe'
 import { defaultThreads, type GenerationStep, makeTrainStep, multiOp } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../support'
+import { expectClose } from '../../support'
 
 const base = { ...presets.default, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 8, numExperts: 4, vocabSize: 11 } as const
 type Components = ConstructorParameters<typeof SparseMoELanguageModel>[2]

@@ -19,7 +19,7 @@ import {
   topKGating,
 } from 'makemoe'
 import { describe, expect, test } from 'vitest'
-import { relativeError } from '../support'
+import { relativeError } from '../../support'
 
 const runs = Number(process.env.RANDOM_MODELS ?? 40)
 

@@ -1,7 +1,7 @@
 import { compile, concatRows, splitRows, type Tensor, TraceError, tf, type Variable } from 'makemoe'
 import { composite } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../support'
+import { expectClose } from '../../support'
 
 const ones = (rows: number, width = 2) => tf.ones([rows, width])
 const load = (...sizes: number[]) => tf.tensor1d(sizes, 'int32')

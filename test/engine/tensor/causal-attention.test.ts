@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { createStreams, MultiHeadAttention, type Tensor, tf } from 'makemoe'
 import { causalAttention, dropoutBits, queryBlocks } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../support'
+import { expectClose } from '../../support'
 
 /** The formula, number by number, in double precision: [B * H] of T x D. */
 function plain(

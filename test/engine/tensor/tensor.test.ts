@@ -1,8 +1,8 @@
 import { compile, concatRows, createStreams, op, RandomStream, splitRows, type Tensor, tf } from 'makemoe'
 import { composite, multiOp, streamNames } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { withoutNotices } from '../../lib/dist/tensorflow/quiet'
-import { expectClose, expectGradient } from '../support'
+import { withoutNotices } from '../../../lib/dist/engine/tensorflow/quiet'
+import { expectClose, expectGradient } from '../../support'
 
 const random = (...shape: number[]) => tf.randomNormal(shape, 0, 1, 'float32', 5)
 

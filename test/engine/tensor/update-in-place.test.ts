@@ -1,6 +1,6 @@
 import { AdamW, compile, type Tensor, tf, updateInPlace, type Variable } from 'makemoe'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../support'
+import { expectClose } from '../../support'
 
 const values = (x: Tensor) => [...x.dataSync()]
 const fresh = (...numbers: number[]): Variable => tf.variable(tf.tensor1d(numbers), false)

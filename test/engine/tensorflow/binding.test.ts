@@ -6,8 +6,9 @@ import { multiOp } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
 
 const require = createRequire(import.meta.url) // an import would be another copy than lib's own
-const { updateVariables } = require('makemoe/dist/tensor/variables') as typeof import('makemoe/dist/tensor/variables')
-const { findLibraries, libraryFiles } = require('makemoe/dist/tensorflow/libraries') as typeof import('makemoe/dist/tensorflow/libraries')
+const { updateVariables } = require('makemoe/dist/engine/tensor/variables') as typeof import('makemoe/dist/engine/tensor/variables')
+const { findLibraries, libraryFiles } =
+  require('makemoe/dist/engine/tensorflow/libraries') as typeof import('makemoe/dist/engine/tensorflow/libraries')
 
 const number = (x: Tensor) => x.dataSync()[0]
 

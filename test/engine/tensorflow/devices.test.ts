@@ -5,12 +5,13 @@ import { beforeAll, describe, expect, test, vi } from 'vitest'
 
 // As lib itself has them; an import would be another copy, transformed by vitest.
 const require = createRequire(import.meta.url)
-const { GraphBuilder } = require('makemoe/dist/tensorflow/graph-builder') as typeof import('makemoe/dist/tensorflow/graph-builder')
-const { loadFunctions } = require('makemoe/dist/libc') as typeof import('makemoe/dist/libc')
-const { tensorflow } = require('makemoe/dist/tensorflow/c-api') as typeof import('makemoe/dist/tensorflow/c-api')
-const { findLibraries } = require('makemoe/dist/tensorflow/libraries') as typeof import('makemoe/dist/tensorflow/libraries')
-const { kernelsOf } = require('makemoe/dist/tensorflow/protos') as typeof import('makemoe/dist/tensorflow/protos')
-const { dataType } = require('makemoe/dist/tensorflow/types') as typeof import('makemoe/dist/tensorflow/types')
+const { GraphBuilder } =
+  require('makemoe/dist/engine/tensorflow/graph-builder') as typeof import('makemoe/dist/engine/tensorflow/graph-builder')
+const { loadFunctions } = require('makemoe/dist/base/libc') as typeof import('makemoe/dist/base/libc')
+const { tensorflow } = require('makemoe/dist/engine/tensorflow/c-api') as typeof import('makemoe/dist/engine/tensorflow/c-api')
+const { findLibraries } = require('makemoe/dist/engine/tensorflow/libraries') as typeof import('makemoe/dist/engine/tensorflow/libraries')
+const { kernelsOf } = require('makemoe/dist/engine/tensorflow/protos') as typeof import('makemoe/dist/engine/tensorflow/protos')
+const { dataType } = require('makemoe/dist/engine/tensorflow/types') as typeof import('makemoe/dist/engine/tensorflow/types')
 type Builder = InstanceType<typeof GraphBuilder>
 type KernelDefinition = ReturnType<typeof kernelsOf>[number]
 

@@ -1,10 +1,10 @@
 // Random sequences of valid and invalid calls on the binding, in a process of their own: whatever they are, they end in a result or an error.
-// node test/tensorflow/random-calls.mjs [SEQUENCES] [SEED]; prints how many calls worked and how many of which error there were, as JSON.
+// node test/engine/tensorflow/random-calls.mjs [SEQUENCES] [SEED]; prints how many calls worked and how many of which error there were, as JSON.
 import fc from 'fast-check'
 import { TensorError } from 'makemoe'
-import { newBinding } from 'makemoe/dist/tensorflow/binding'
-import { TensorflowError } from 'makemoe/dist/tensorflow/c-api'
-import { tensorflowContext } from 'makemoe/dist/tensorflow/context'
+import { newBinding } from 'makemoe/dist/engine/tensorflow/binding'
+import { TensorflowError } from 'makemoe/dist/engine/tensorflow/c-api'
+import { tensorflowContext } from 'makemoe/dist/engine/tensorflow/context'
 
 const sequences = Number(process.argv[2] ?? 1000)
 const seed = Number(process.argv[3] ?? 1)

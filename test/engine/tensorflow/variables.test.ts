@@ -4,7 +4,7 @@ import { type Compiled, compile, type Tensor, tf, type Variable } from 'makemoe'
 import { expect, test } from 'vitest'
 
 const require = createRequire(import.meta.url) // an import would be another copy than lib's own
-const { updateVariables } = require('makemoe/dist/tensor/variables') as typeof import('makemoe/dist/tensor/variables')
+const { updateVariables } = require('makemoe/dist/engine/tensor/variables') as typeof import('makemoe/dist/engine/tensor/variables')
 
 /** Numbers in TensorFlow, with what they must be: plain arrays that nothing can change behind their back. */
 interface Held {

@@ -12,7 +12,7 @@ import {
   tf,
 } from 'makemoe'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../support'
+import { expectClose } from '../../support'
 
 const tiny = { ...presets.default, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 8, numExperts: 4, vocabSize: 11 } as const
 const streams = createStreams(3)

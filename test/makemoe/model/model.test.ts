@@ -22,7 +22,7 @@ import {
 } from 'makemoe'
 import { filterLogits, nextCharacter, validateSampling } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { expectClose, relativeError } from '../support'
+import { expectClose, relativeError } from '../../support'
 
 const streams = createStreams(3)
 const evaluating: Context = { training: false, streams }

@@ -16,7 +16,7 @@ import {
   tf,
 } from 'makemoe'
 import { describe, expect, test } from 'vitest'
-import { expectClose, fixture, givenStreams } from '../support'
+import { expectClose, fixture, givenStreams } from '../../support'
 
 // PyTorch's numbers, made by test/pytorch/goldens.py. Sizes: B 3, T 6, C 8, H 2, E 4, K 2.
 const [C, H, T, E, K] = [8, 2, 6, 4, 2]

@@ -1,8 +1,8 @@
 /** The balancing losses against PyTorch, written from the papers' equations (test/pytorch/balance.py), and against hand-worked numbers. */
 import { balances, ConfigError, createStreams, presets, type RoutingRecord, SparseMoELanguageModel, type Tensor, tf } from 'makemoe'
 import { describe, expect, test } from 'vitest'
-import { topKGating } from '../../lib/dist/moe/router/top-k-gating'
-import { expectClose, expectGradient, fixture, relativeError } from '../support'
+import { topKGating } from '../../../lib/dist/makemoe/moe/router/top-k-gating'
+import { expectClose, expectGradient, fixture, relativeError } from '../../support'
 
 const golden = fixture('balance')
 const [N, K, T] = [12, 2, 6]

@@ -1,7 +1,7 @@
 import { ConfigError, createStreams, presets, type RoutingRecord, SparseMoELanguageModel, switchLoss, type Tensor, tf } from 'makemoe'
 import { inLayer, parseBalance } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { expectClose, expectGradient } from '../support'
+import { expectClose, expectGradient } from '../../support'
 
 /** A record of given choices and logits; the rest is what no loss here looks at. */
 function record(choices: number[][], logits: Tensor): RoutingRecord {

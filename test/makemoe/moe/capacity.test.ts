@@ -14,7 +14,7 @@ import {
 } from 'makemoe'
 import { collectRows, dispatchRows, planDispatch, renormalizedGates } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../support'
+import { expectClose } from '../../support'
 
 const policies = Object.keys(dropPolicies) as (keyof typeof dropPolicies)[]
 const ctx = { training: true, streams: createStreams(6) }

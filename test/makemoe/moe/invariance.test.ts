@@ -18,7 +18,7 @@ import {
   tf,
 } from 'makemoe'
 import { describe, expect, test } from 'vitest'
-import { relativeError } from '../support'
+import { relativeError } from '../../support'
 
 const [B, T, V] = [3, 5, 7]
 const base = { ...presets.default, nEmbed: 8, nHead: 2, nLayer: 2, blockSize: T, vocabSize: V, dropout: 0, numExperts: 4 }

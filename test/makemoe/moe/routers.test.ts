@@ -14,7 +14,7 @@ import {
 } from 'makemoe'
 import { assignParameter, ExpertChoiceRouter, GeluExpert, HashRouter, RandomRouter, SwitchRouter } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { expectClose, expectGradient } from '../support'
+import { expectClose, expectGradient } from '../../support'
 
 const streams = createStreams(8)
 const ctx: Context = { training: true, streams }

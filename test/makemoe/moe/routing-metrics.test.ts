@@ -1,7 +1,7 @@
 import { createStreams, presets, type RoutingRecord, SparseMoELanguageModel, type Tensor, tf } from 'makemoe'
-import { routingMetrics } from 'makemoe/dist/moe/routing-metrics'
+import { routingMetrics } from 'makemoe/dist/makemoe/moe/routing-metrics'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../support'
+import { expectClose } from '../../support'
 
 const rows = (values: number[][], dtype: 'float32' | 'int32' = 'float32') => tf.tensor(values, undefined, dtype)
 

@@ -1,7 +1,7 @@
 import { type Context, createStreams, dropout, Module, type Tensor, tf } from 'makemoe'
 import { inHalves } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { relativeError } from '../support'
+import { relativeError } from '../../support'
 
 class Applied extends Module {
   constructor(readonly f: (x: Tensor, ctx?: Context) => Tensor) {

@@ -23,7 +23,7 @@ import {
 } from 'makemoe'
 import { applyMask, assignParameter, crossEntropyRows, dropoutMask, layerNorm, takeState, transposed, uniformBias } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { expectClose, expectGradient } from '../support'
+import { expectClose, expectGradient } from '../../support'
 
 const streams = createStreams(3)
 const training: Context = { training: true, streams }

@@ -20,7 +20,7 @@ import {
 } from 'makemoe'
 import { assignParameter } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../support'
+import { expectClose } from '../../support'
 
 const named = (...values: number[][]): NamedParameter[] => values.map((value, i) => [`p${i}`, tf.variable(tf.tensor1d(value))])
 const first = (parameters: readonly NamedParameter[]): Variable => (parameters[0] as NamedParameter)[1]

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import { TextError } from 'makemoe'
 import { afterEach, expect, test } from 'vitest'
-import { downloadTinyShakespeare, rebuildTinyShakespeare, tinyShakespeareSha256 } from '../../lib/dist/text/tiny-shakespeare'
+import { downloadTinyShakespeare, rebuildTinyShakespeare, tinyShakespeareSha256 } from '../../../lib/dist/cli/setup/tiny-shakespeare'
 
 const realFetch = globalThis.fetch
 afterEach(() => {
@@ -22,7 +22,7 @@ test('no answer is no text', async () => {
   expect(await downloadTinyShakespeare()).toBeUndefined()
 })
 
-// That the right plays and edits give the right text is checked with the real package, by test/text/from-package.mjs.
+// That the right plays and edits give the right text is checked with the real package, by test/makemoe/text/from-package.mjs.
 test('other plays are refused', () => {
   expect(() => rebuildTinyShakespeare(() => '**All**\nSpeak, speak.\n', [[0, 3, 'Both']])).toThrow(TextError)
 })

@@ -1,4 +1,4 @@
-// Trains with two workers, kills one for good, and resumes with one process: node test/cluster/check.mjs
+// Trains with two workers, kills one for good, and resumes with one process: node test/runs/cluster/check.mjs
 import assert from 'node:assert'
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { workersOf } from './workers.mjs'
 
-const root = resolve(import.meta.dirname, '../..')
+const root = resolve(import.meta.dirname, '../../..')
 const scratch = mkdtempSync(join(tmpdir(), 'makemoe-check-'))
 const run = join(scratch, 'run')
 const main = join(root, 'lib/dist/cli/main.js')

@@ -1,5 +1,5 @@
 // Simulated machines: each worker has one core and a network namespace of its own, joined to the others by veth links of a given rate (tc's tbf).
-// node test/cluster/network.mjs [--workers 2,4] [--experts 8,16,32,64] [--gbit 1,10] [--rounds 4] [--json FILE] [--figure FILE.html]
+// node test/runs/cluster/network.mjs [--workers 2,4] [--experts 8,16,32,64] [--gbit 1,10] [--rounds 4] [--json FILE] [--figure FILE.html]
 // needs util-linux and iproute2, an unprivileged user namespace, and lib compiled; a quiet machine for numbers that mean something.
 //
 // A machine's arithmetic is measured alone, with the share of the batch and of the experts that it would have; what it waits is measured among
@@ -13,7 +13,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { color, figurePage, layout } from '../../lib/dist/internals.js'
+import { color, figurePage, layout } from '../../../lib/dist/internals.js'
 
 const text = (value) => ({ type: 'string', default: value })
 const options = {
@@ -35,7 +35,7 @@ if (!process.env.MAKEMOE_SIMULATION) {
   process.exit(status ?? 1)
 }
 
-const worker = resolve(import.meta.dirname, '../../lib/dist/cli/bench/team-worker.js')
+const worker = resolve(import.meta.dirname, '../../../lib/dist/cli/bench/team-worker.js')
 const scratch = mkdtempSync(join(tmpdir(), 'makemoe-network-'))
 const sh = (line) => execFileSync('/bin/sh', ['-ec', line], { stdio: ['ignore', 'ignore', 'inherit'] })
 const median = (times) => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]

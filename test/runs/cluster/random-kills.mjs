@@ -1,5 +1,5 @@
 // Workers are killed at random moments, again and again; the run must end with the weights of one that was left alone.
-// node test/cluster/random-kills.mjs [KILLS] [WORKERS] [SEED], default 5 2 1; 100 kills take about half an hour on two cores.
+// node test/runs/cluster/random-kills.mjs [KILLS] [WORKERS] [SEED], default 5 2 1; 100 kills take about half an hour on two cores.
 import assert from 'node:assert'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path'
 import { workersOf } from './workers.mjs'
 
 const [kills = 5, workers = 2, seed = 1] = process.argv.slice(2).map(Number)
-const root = resolve(import.meta.dirname, '../..')
+const root = resolve(import.meta.dirname, '../../..')
 const scratch = mkdtempSync(join(tmpdir(), 'makemoe-kills-'))
 const steps = 200 * kills // a run that is too short would end before the last kill
 const sizes = '--n-embed 16 --n-head 2 --n-layer 2 --num-experts 4 --block-size 8 --batch-size 8 --eval-iters 2 --eval-interval 1000'

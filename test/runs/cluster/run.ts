@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { workersOf } from './workers.mjs'
 
-export const root = join(__dirname, '../..')
+export const root = join(__dirname, '../../..')
 export const main = join(root, 'lib/dist/cli/main.js')
 export const folder = mkdtempSync(join(tmpdir(), 'makemoe-cluster-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

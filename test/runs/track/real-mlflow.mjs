@@ -1,5 +1,5 @@
 // With a real MLflow server: a run is tracked, the server is killed and started again at random moments, a run without a server is sent
-// later; then everything is read back over REST. node test/track/real-mlflow.mjs; needs npm run setup and a free port.
+// later; then everything is read back over REST. node test/runs/track/real-mlflow.mjs; needs npm run setup and a free port.
 import assert from 'node:assert'
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { workersOf } from '../cluster/workers.mjs'
 
-const root = resolve(import.meta.dirname, '../..')
+const root = resolve(import.meta.dirname, '../../..')
 const port = 5000 + (process.pid % 1000)
 const address = `http://127.0.0.1:${port}`
 const scratch = mkdtempSync(join(tmpdir(), 'makemoe-mlflow-'))

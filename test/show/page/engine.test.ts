@@ -13,14 +13,14 @@ import {
   type Tensor,
   tf,
 } from 'makemoe'
-import { dropPolicies, experts, namesOf, routers } from 'makemoe/dist/moe/parts'
-import { Engine, type Routing } from 'makemoe/dist/page/engine'
-import { simdLinear } from 'makemoe/dist/page/kernel'
-import { plainLinear } from 'makemoe/dist/page/ops'
+import { dropPolicies, experts, namesOf, routers } from 'makemoe/dist/makemoe/moe/parts'
+import { Engine, type Routing } from 'makemoe/dist/show/page/engine'
+import { simdLinear } from 'makemoe/dist/show/page/kernel'
+import { plainLinear } from 'makemoe/dist/show/page/ops'
 import { describe, expect, test } from 'vitest'
-import { expectClose, fixture, givenStreams } from '../support'
+import { expectClose, fixture, givenStreams } from '../../support'
 
-const kernel = new Uint8Array(readFileSync(join(__dirname, '../../lib/page/kernel.wasm')))
+const kernel = new Uint8Array(readFileSync(join(__dirname, '../../../lib/show/page/kernel.wasm')))
 const makers = { plain: plainLinear, simd: simdLinear(kernel) }
 
 const stateOf = (model: SparseMoELanguageModel): StateDict => {

@@ -1,5 +1,5 @@
 // Opens pages of a small model from file:// in real headless browsers and uses every control; what they write must equal the engine's text in
-// Node. node test/page/in-browsers.mjs [chromium] [firefox] (default: those that are installed); PAGE is a page to use instead of the small
+// Node. node test/show/page/in-browsers.mjs [chromium] [firefox] (default: those that are installed); PAGE is a page to use instead of the small
 // model's.
 import assert from 'node:assert'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,11 +11,11 @@ import { browsersOf, launch, opened, step } from './browsers.mjs'
 
 const require = createRequire(import.meta.url)
 const { createStreams, presets, SparseMoELanguageModel } = require('makemoe')
-const { engineOf, parseData } = require('makemoe/dist/page/contents')
-const { simdLinear } = require('makemoe/dist/page/kernel')
-const { makePage } = require('makemoe/dist/page/page')
-const { decodeBase64 } = require('makemoe/dist/page/weights')
-const { Writer } = require('makemoe/dist/page/writer')
+const { engineOf, parseData } = require('makemoe/dist/show/page/contents')
+const { simdLinear } = require('makemoe/dist/show/page/kernel')
+const { makePage } = require('makemoe/dist/show/page/page')
+const { decodeBase64 } = require('makemoe/dist/show/page/weights')
+const { Writer } = require('makemoe/dist/show/page/writer')
 
 const wanted = browsersOf(process.argv.slice(2))
 

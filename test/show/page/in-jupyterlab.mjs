@@ -1,7 +1,7 @@
 // Shows a small model's page below a notebook's cell in a real JupyterLab in Chromium: it must open and write there too.
-// node test/page/in-jupyterlab.mjs [PICTURE]; CHROMIUM names the browser.
+// node test/show/page/in-jupyterlab.mjs [PICTURE]; CHROMIUM names the browser.
 import assert from 'node:assert'
-import { openNotebook, withJupyterLab } from '../notebooks/jupyterlab.mjs'
+import { openNotebook, withJupyterLab } from '../../notebooks/jupyterlab.mjs'
 
 const source = `import { CharTokenizer, createStreams, modelPage, presets, show, SparseMoELanguageModel } from 'makemoe'
 const tokenizer = CharTokenizer.fromText('\\n abcdefghijklmnopqrstuvwxyz')

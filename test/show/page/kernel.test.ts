@@ -3,18 +3,18 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import fc from 'fast-check'
-import { simdLinear } from 'makemoe/dist/page/kernel'
-import { plainLinear } from 'makemoe/dist/page/ops'
+import { simdLinear } from 'makemoe/dist/show/page/kernel'
+import { plainLinear } from 'makemoe/dist/show/page/ops'
 import { expect, test } from 'vitest'
 
-const root = resolve(__dirname, '../..')
-const bytes = new Uint8Array(readFileSync(join(root, 'lib/page/kernel.wasm')))
+const root = resolve(__dirname, '../../..')
+const bytes = new Uint8Array(readFileSync(join(root, 'lib/show/page/kernel.wasm')))
 
 test('kernel.wasm is what kernel.wat makes', () => {
   const folder = mkdtempSync(join(tmpdir(), 'kernel-'))
   try {
     const built = join(folder, 'kernel.wasm')
-    execFileSync(process.execPath, [join(root, 'node_modules/wabt/bin/wat2wasm'), join(root, 'lib/page/kernel.wat'), '-o', built])
+    execFileSync(process.execPath, [join(root, 'node_modules/wabt/bin/wat2wasm'), join(root, 'lib/show/page/kernel.wat'), '-o', built])
     expect(readFileSync(built).equals(bytes)).toBe(true)
   } finally {
     rmSync(folder, { recursive: true })

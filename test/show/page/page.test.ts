@@ -17,11 +17,11 @@ import {
   topKGating,
 } from 'makemoe'
 import { type ExportOptions, exportPage } from 'makemoe/dist/cli/export'
-import { engineOf, parseData } from 'makemoe/dist/page/contents'
-import { plainLinear } from 'makemoe/dist/page/ops'
-import { makePage } from 'makemoe/dist/page/page'
-import { precisions } from 'makemoe/dist/page/weights'
-import { type Settings, Writer } from 'makemoe/dist/page/writer'
+import { engineOf, parseData } from 'makemoe/dist/show/page/contents'
+import { plainLinear } from 'makemoe/dist/show/page/ops'
+import { makePage } from 'makemoe/dist/show/page/page'
+import { precisions } from 'makemoe/dist/show/page/weights'
+import { type Settings, Writer } from 'makemoe/dist/show/page/writer'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'page-'))

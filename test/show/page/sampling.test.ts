@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { tf } from 'makemoe'
-import { draw, normalFrom, probabilities, seededRandom } from 'makemoe/dist/page/sampling'
+import { draw, normalFrom, probabilities, seededRandom } from 'makemoe/dist/show/page/sampling'
 import { filterLogits } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../support'
+import { expectClose } from '../../support'
 
 describe('probabilities', () => {
   test('are those of the TensorFlow sampler, on settings drawn at random', () => {

@@ -1,4 +1,4 @@
-// How fast a model's page is and how much memory it takes: node test/page/times.mjs model.html [chromium] [firefox]. Linux alone: memory is
+// How fast a model's page is and how much memory it takes: node test/show/page/times.mjs model.html [chromium] [firefox]. Linux alone: memory is
 // the share of the page's process (PSS in /proc) that an empty page's does not have.
 import { readdirSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'

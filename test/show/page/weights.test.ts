@@ -1,6 +1,6 @@
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import fc from 'fast-check'
-import { crc32, decodeBase64, fromHalf, packWeights, toHalf, unpackWeights } from 'makemoe/dist/page/weights'
+import { crc32, decodeBase64, fromHalf, packWeights, toHalf, unpackWeights } from 'makemoe/dist/show/page/weights'
 import { describe, expect, test } from 'vitest'
 
 const tensor = (shape: number[], values: number[]) => ({ shape, values: Float32Array.from(values) })

@@ -1,4 +1,4 @@
-import { deadExperts, loadFigure } from 'makemoe/dist/plot/routing-load'
+import { deadExperts, loadFigure } from 'makemoe/dist/show/plot/routing-load'
 import { describe, expect, test } from 'vitest'
 
 const reported = (values: number[]) => ({ steps: values.map((_, i) => 10 * i), values })

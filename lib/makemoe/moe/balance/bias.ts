@@ -4,9 +4,9 @@
  * centered. The papers' gamma is 0.001.
  */
 
+import { tf, type Variable } from '../../../engine/tensor/tf'
 import type { RoutingRecord } from '../../nn/context'
 import { buffer, Module } from '../../nn/module'
-import { tf, type Variable } from '../../tensor/tf'
 import type { BalancingState } from '../contracts'
 
 /** The biases of one layer's experts. */

@@ -4,9 +4,9 @@
  * P(x, e) = Phi((logit_e - threshold_e) / deviation_e), where the threshold is the K-th largest of the other experts' noisy logits: the
  * (K+1)-th largest of all if e was chosen, else the K-th. It needs a noisy router, and fewer choices than experts.
  */
-import { ConfigError } from '../../errors'
-import { matrixShape } from '../../tensor/shape'
-import { type Tensor, tf } from '../../tensor/tf'
+import { ConfigError } from '../../../base/errors'
+import { matrixShape } from '../../../engine/tensor/shape'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 import type { BalancingLoss } from '../contracts'
 import { squaredVariation } from './importance'
 

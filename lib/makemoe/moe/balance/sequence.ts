@@ -3,8 +3,8 @@
  * where f_e = E / (K T) * the number of its tokens that chose e (without a gradient) and P_e the mean over its tokens of the normalized
  * probability of e; then the mean over the sequences. 1 when every sequence is balanced; the paper's weight is 0.0001.
  */
-import { matrixShape } from '../../tensor/shape'
-import { tf } from '../../tensor/tf'
+import { matrixShape } from '../../../engine/tensor/shape'
+import { tf } from '../../../engine/tensor/tf'
 import type { BalancingLoss } from '../contracts'
 
 export const sequenceLoss: BalancingLoss = ({ indices, probabilities, tokens }) => {

@@ -3,7 +3,7 @@
  * of (token, choice) pairs that ask for expert e (before drops, without a gradient) and P_e the mean probability of e over the tokens. It
  * is 1 when both are even, whatever k is; the paper's weight alpha is 0.01.
  */
-import { tf } from '../../tensor/tf'
+import { tf } from '../../../engine/tensor/tf'
 import type { BalancingLoss } from '../contracts'
 
 export const switchLoss: BalancingLoss = ({ demand, probabilities }) => {

@@ -1,6 +1,6 @@
 /** The original's drop policy: an expert serves the first tokens of the batch, and later sequences starve. */
-import { matrixShape } from '../../tensor/shape'
-import { type Tensor, tf } from '../../tensor/tf'
+import { matrixShape } from '../../../engine/tensor/shape'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 
 /** Token by token, each token's first choice before its second. */
 export function inOrder(weights: Tensor): Tensor {

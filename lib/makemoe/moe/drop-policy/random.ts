@@ -1,8 +1,8 @@
 /** Drops at random: every pair of an expert that has too many is dropped with the same probability, whatever its gate and its position. */
-import { ConfigError } from '../../errors'
+import { ConfigError } from '../../../base/errors'
+import { matrixShape } from '../../../engine/tensor/shape'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
-import { matrixShape } from '../../tensor/shape'
-import { type Tensor, tf } from '../../tensor/tf'
 
 /** In an order drawn anew in each pass, from the stream of routing noise. */
 export function atRandom(weights: Tensor, ctx?: Context): Tensor {

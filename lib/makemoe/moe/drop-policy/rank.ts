@@ -2,8 +2,8 @@
  * All first choices before any second choice, and among equals the larger gate first (GShard, 2006.16668, section 2.2, orders by choice;
  * the gate breaks ties fairly between positions in the batch).
  */
-import { matrixShape } from '../../tensor/shape'
-import { type Tensor, tf } from '../../tensor/tf'
+import { matrixShape } from '../../../engine/tensor/shape'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 
 /** By choice, then by gate. */
 export function byRank(weights: Tensor): Tensor {

@@ -1,5 +1,5 @@
 /** The expert with a GELU (Hendrycks & Gimpel 2016) in place of the ReLU, as in GPT-2: Linear(C, F), GELU, Linear(F, C). */
-import { type Tensor, tf } from '../../tensor/tf'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 import type { Make } from '../contracts'
 import { Expert } from './relu'
 

@@ -3,11 +3,12 @@
  * al. 2017, section 3.3. The original's dropout behind it is applied by SparseMoE to all experts' rows at once: each (token, expert) pair
  * still has its own mask.
  */
+
+import type { RandomStream } from '../../../engine/tensor/streams'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 import { type Initializer, kaimingNormal } from '../../nn/initializers'
 import { Linear } from '../../nn/linear'
 import { Module } from '../../nn/module'
-import type { RandomStream } from '../../tensor/streams'
-import { type Tensor, tf } from '../../tensor/tf'
 import type { ExpertModule, Make } from '../contracts'
 
 export interface ExpertOptions {

@@ -2,11 +2,12 @@
  * The SwiGLU expert (Shazeer 2020, 2002.05202, eq. 6; Mixtral's): (silu(x Wg) * x W1) W2, where the gate decides what passes. Its default
  * width 8C/3 gives it as many parameters as a ReLU expert of width 4C. Unlike the paper's, its layers have biases, as the original's do.
  */
+
+import type { RandomStream } from '../../../engine/tensor/streams'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 import { kaimingNormal } from '../../nn/initializers'
 import { Linear } from '../../nn/linear'
 import { Module } from '../../nn/module'
-import type { RandomStream } from '../../tensor/streams'
-import { type Tensor, tf } from '../../tensor/tf'
 import type { ExpertModule, Make } from '../contracts'
 import type { ExpertOptions } from './relu'
 

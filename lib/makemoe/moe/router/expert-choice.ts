@@ -3,10 +3,11 @@
  * most. The load is even by construction, and a token has anything from no expert to all of them, K on average. The choice is among all
  * tokens of the batch, later ones of the same sequence included: such a model looks ahead, and cannot write text.
  */
+
+import { op } from '../../../engine/tensor/op'
+import { matrixShape } from '../../../engine/tensor/shape'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
-import { op } from '../../tensor/op'
-import { matrixShape } from '../../tensor/shape'
-import { type Tensor, tf } from '../../tensor/tf'
 import { expertCapacity } from '../capacity'
 import type { Make, RouterModule, Routing } from '../contracts'
 import { LinearRouter } from './linear-router'

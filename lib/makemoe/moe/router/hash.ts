@@ -3,11 +3,11 @@
  * a table drawn once for each layer. Nothing is learned, and the gates are equal. Where the paper's table has one expert for an id, ours
  * has K different ones.
  */
-import { ConfigError } from '../../errors'
+import { ConfigError } from '../../../base/errors'
+import type { RandomStream } from '../../../engine/tensor/streams'
+import { type Tensor, tf, type Variable } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
 import { buffer, Module } from '../../nn/module'
-import type { RandomStream } from '../../tensor/streams'
-import { type Tensor, tf, type Variable } from '../../tensor/tf'
 import type { Make, RouterModule, Routing } from '../contracts'
 import { checkTopK } from './top-k-gating'
 

@@ -1,7 +1,8 @@
 /** What the linear routers share: a logit for each expert from one linear map, and how many experts they choose. */
+
+import type { RandomStream } from '../../../engine/tensor/streams'
 import { Linear, type LinearOptions } from '../../nn/linear'
 import { Module } from '../../nn/module'
-import type { RandomStream } from '../../tensor/streams'
 import { checkTopK } from './top-k-gating'
 
 /** The linear map of a router; its forward says what becomes of the logits. */

@@ -2,10 +2,11 @@
  * The noisy top-k router (Shazeer et al. 2017, section 2.1, eq. 4), the original's: H(x) = x W + b + N(0, 1) * softplus(x W_noise + b_noise).
  * The learned noise spreads the load.
  */
+
+import type { RandomStream } from '../../../engine/tensor/streams'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
 import { Linear, type LinearOptions } from '../../nn/linear'
-import type { RandomStream } from '../../tensor/streams'
-import { type Tensor, tf } from '../../tensor/tf'
 import type { Make, MixtureConfig, RouterModule, Routing } from '../contracts'
 import { LinearRouter } from './linear-router'
 import { type TopKGates, topKGating } from './top-k-gating'

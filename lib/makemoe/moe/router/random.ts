@@ -2,10 +2,11 @@
  * Routing at random: the baseline of every router. K different experts for each token, drawn anew in each pass, in evaluation too, from the
  * stream of routing noise; equal gates. Nothing is learned.
  */
+
+import { matrixShape } from '../../../engine/tensor/shape'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
 import { Module } from '../../nn/module'
-import { matrixShape } from '../../tensor/shape'
-import { type Tensor, tf } from '../../tensor/tf'
 import type { Make, RouterModule, Routing } from '../contracts'
 import { checkTopK, chooseTopK } from './top-k-gating'
 

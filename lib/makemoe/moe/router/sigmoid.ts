@@ -2,8 +2,9 @@
  * The sigmoid router (DeepSeek-V3, 2412.19437, section 2.1.2, eq. 13 to 15): each expert's score is a sigmoid of its own logit, so that
  * experts do not compete before the choice; the gates are the chosen scores, normalized to sum to 1.
  */
+
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
-import { type Tensor, tf } from '../../tensor/tf'
 import type { Make, RouterModule, Routing } from '../contracts'
 import { LinearRouter } from './linear-router'
 import { chooseTopK } from './top-k-gating'

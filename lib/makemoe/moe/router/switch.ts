@@ -2,9 +2,9 @@
  * The Switch Transformer's router (Fedus et al. 2021, section 2.1): one expert for each token, and its gate is its probability among all
  * experts, so that the router learns from the loss though nothing else was chosen beside it. Gates do not sum to 1.
  */
-import { ConfigError } from '../../errors'
+import { ConfigError } from '../../../base/errors'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
-import { type Tensor, tf } from '../../tensor/tf'
 import type { Make, RouterModule, Routing } from '../contracts'
 import { LinearRouter } from './linear-router'
 import { chooseTopK } from './top-k-gating'

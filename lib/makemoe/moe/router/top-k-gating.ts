@@ -2,9 +2,9 @@
  * Top-k gating (Shazeer et al. 2017, section 2.1): G(x) = softmax(keepTopK(H(x), k)), where everything outside the top k is -inf, so that
  * the gates of the others are exactly 0.
  */
-import { ConfigError } from '../../errors'
-import { lastSize } from '../../tensor/shape'
-import { type Tensor, tf } from '../../tensor/tf'
+import { ConfigError } from '../../../base/errors'
+import { lastSize } from '../../../engine/tensor/shape'
+import { type Tensor, tf } from '../../../engine/tensor/tf'
 
 /** The chosen experts and their gates. N tokens, E experts, K choices. */
 export interface TopKGates {

@@ -1,6 +1,7 @@
 /** The top-k router: a linear map, and a softmax over the k largest logits. */
+
+import type { Tensor } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
-import type { Tensor } from '../../tensor/tf'
 import type { Make, RouterModule, Routing } from '../contracts'
 import { LinearRouter } from './linear-router'
 import { type TopKGates, topKGating } from './top-k-gating'
