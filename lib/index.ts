@@ -1,4 +1,4 @@
-/** What a reader, a notebook or a person's own file needs of makeMoE. What only lib's tests need besides is in internals.ts. */
+/** What a reader, a notebook or a person's own file needs of makeMoE. */
 
 // Config, errors, text
 export { type Config, type ModelConfig, preset, presets, type TrainConfig, validateConfig } from './makemoe/config'

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createStreams, type StateDict, type Streams, type Tensor, tf } from 'makemoe'
-import { decodeSafetensors } from 'makemoe/internals'
+import { decodeSafetensors } from 'makemoe/dist/runs/safetensors'
 import { expect } from 'vitest'
 
 /** A fixture that test/pytorch/goldens.py made. */

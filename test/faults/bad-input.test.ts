@@ -18,18 +18,11 @@ import {
   ShapeError,
   TextError,
 } from 'makemoe'
-import {
-  decodeSafetensors,
-  encodeSafetensors,
-  loadResumable,
-  lockFile,
-  newestCheckpoint,
-  RunFolder,
-  readTextFile,
-  validateSampling,
-  writeFileAtomic,
-  writeFolderAtomic,
-} from 'makemoe/internals'
+import { lockFile, writeFileAtomic, writeFolderAtomic } from 'makemoe/dist/base/files'
+import { validateSampling } from 'makemoe/dist/makemoe/model/sampler'
+import { readTextFile } from 'makemoe/dist/makemoe/text/corpus'
+import { loadResumable, newestCheckpoint, RunFolder } from 'makemoe/dist/runs/run-folder'
+import { decodeSafetensors, encodeSafetensors } from 'makemoe/dist/runs/safetensors'
 import { beforeAll, describe, expect, test } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-bad-'))

@@ -6,7 +6,8 @@ import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { checkpointIn, loadResumable, newestCheckpoint, readRunRecord } from 'makemoe/internals'
+import { checkpointIn, loadResumable, newestCheckpoint } from 'makemoe/dist/runs/run-folder'
+import { readRunRecord } from 'makemoe/dist/runs/track/run-record'
 import { expect, test } from 'vitest'
 
 const kills = Number(process.env.KILLS ?? 6)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
+import { coActivation, repetition, saturation, shareFromCharacter, specialization } from 'makemoe/dist/lab/analysis'
+import { criticalT, deviation, mean, pairedDifference } from 'makemoe/dist/lab/statistics'
 import { describe, expect, it } from 'vitest'
-import { coActivation, repetition, saturation, shareFromCharacter, specialization } from '../../lib/dist/lab/analysis'
-import { criticalT, deviation, mean, pairedDifference } from '../../lib/dist/lab/statistics'
 
 /** Four tokens, two choices of three experts each. */
 const choices = { experts: [0, 1, 0, 2, 1, 0, 1, 2], topK: 2, numExperts: 3 }

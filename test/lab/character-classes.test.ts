@@ -1,5 +1,5 @@
+import { characterClasses, classifyCharacters } from 'makemoe/dist/lab/character-classes'
 import { describe, expect, it } from 'vitest'
-import { characterClasses, classifyCharacters } from '../../lib/dist/lab/character-classes'
 
 const named = (text: string): string[] => Array.from(classifyCharacters(text), (i) => characterClasses[i] ?? '?')
 

@@ -22,7 +22,8 @@ import {
   type Variants,
   validateConfig,
 } from 'makemoe'
-import { describeComparison, flopsPerToken } from 'makemoe/internals'
+import { flopsPerToken } from 'makemoe/dist/lab/flops'
+import { describeComparison } from 'makemoe/dist/show/plot/comparison'
 import { describe, expect, test } from 'vitest'
 import { expectClose } from '../support'
 

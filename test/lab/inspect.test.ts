@@ -21,8 +21,8 @@ import {
   validateConfig,
 } from 'makemoe'
 import { inspect } from 'makemoe/dist/lab/inspect'
+import { makeLossSum } from 'makemoe/dist/makemoe/train/evaluate'
 import { renderInspection } from 'makemoe/dist/show/inspection/render'
-import { makeLossSum } from 'makemoe/internals'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'inspect-'))

@@ -1,6 +1,6 @@
 /** Timing variants: in turns, and nothing is left behind. */
 import { CharTokenizer, Dataset, presets, tf, validateConfig } from 'makemoe'
-import { stepTimes } from 'makemoe/internals'
+import { stepTimes } from 'makemoe/dist/lab/timing'
 import { expect, test } from 'vitest'
 
 const text = 'the quick brown fox jumps over the lazy dog. '.repeat(20)

@@ -1,5 +1,5 @@
 import { ConfigError, preset, presets, validateConfig } from 'makemoe'
-import { configFields, upgradeConfig } from 'makemoe/internals'
+import { configFields, upgradeConfig } from 'makemoe/dist/makemoe/config'
 import { describe, expect, test } from 'vitest'
 
 describe('presets', () => {

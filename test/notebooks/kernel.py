@@ -79,7 +79,7 @@ print("busy while cells run")
 # A training, interrupted, asked about, trained on, interrupted again after its tracker has closed.
 text, status = run("""
 import { compile, createStreams, Dataset, interruptSignal, presets, SparseMoELanguageModel, Trainer } from 'makemoe'
-import { openTracker } from 'makemoe/internals'
+import { openTracker } from 'makemoe/dist/runs/track/trackers'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -26,7 +26,7 @@ import {
   tf,
   validateConfig,
 } from 'makemoe'
-import { readRunRecord } from 'makemoe/internals'
+import { readRunRecord } from 'makemoe/dist/runs/track/run-record'
 import { describe, expect, test } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-run-'))

@@ -23,7 +23,10 @@ import {
   tf,
   topKGating,
 } from 'makemoe'
-import { defaultThreads, type GenerationStep, makeTrainStep, multiOp } from 'makemoe/internals'
+import { multiOp } from 'makemoe/dist/engine/tensor/op'
+import { defaultThreads } from 'makemoe/dist/engine/tensorflow/context'
+import type { GenerationStep } from 'makemoe/dist/makemoe/model/sampler'
+import { makeTrainStep } from 'makemoe/dist/makemoe/train/step'
 import { describe, expect, test } from 'vitest'
 import { expectClose } from '../../support'
 

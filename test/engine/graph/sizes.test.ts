@@ -1,5 +1,5 @@
 import { compile, concatRows, splitRows, type Tensor, TraceError, tf, type Variable } from 'makemoe'
-import { composite } from 'makemoe/internals'
+import { composite } from 'makemoe/dist/engine/tensor/op'
 import { describe, expect, test } from 'vitest'
 import { expectClose } from '../../support'
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { createStreams, MultiHeadAttention, type Tensor, tf } from 'makemoe'
-import { causalAttention, dropoutBits, queryBlocks } from 'makemoe/internals'
+import { causalAttention, queryBlocks } from 'makemoe/dist/engine/tensor/causal-attention'
+import { dropoutBits } from 'makemoe/dist/engine/tensor/dropout-mask'
 import { describe, expect, test } from 'vitest'
 import { expectClose } from '../../support'
 

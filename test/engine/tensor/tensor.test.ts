@@ -1,7 +1,8 @@
 import { compile, concatRows, createStreams, op, RandomStream, splitRows, type Tensor, tf } from 'makemoe'
-import { composite, multiOp, streamNames } from 'makemoe/internals'
+import { composite, multiOp } from 'makemoe/dist/engine/tensor/op'
+import { streamNames } from 'makemoe/dist/engine/tensor/streams'
+import { withoutNotices } from 'makemoe/dist/engine/tensorflow/quiet'
 import { describe, expect, test } from 'vitest'
-import { withoutNotices } from '../../../lib/dist/engine/tensorflow/quiet'
 import { expectClose, expectGradient } from '../../support'
 
 const random = (...shape: number[]) => tf.randomNormal(shape, 0, 1, 'float32', 5)

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isAbsolute } from 'node:path'
 import { compile, type Tensor, TensorError, tf, type Variable } from 'makemoe'
-import { multiOp } from 'makemoe/internals'
+import { multiOp } from 'makemoe/dist/engine/tensor/op'
 import { describe, expect, test } from 'vitest'
 
 const require = createRequire(import.meta.url) // an import would be another copy than lib's own

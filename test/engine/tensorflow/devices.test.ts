@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { AdamW, compile, createStreams, presets, SparseMoELanguageModel, type Tensor, tf } from 'makemoe'
-import { makeTrainStep, nextCharacter } from 'makemoe/internals'
+import { nextCharacter } from 'makemoe/dist/makemoe/model/sampler'
+import { makeTrainStep } from 'makemoe/dist/makemoe/train/step'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 
 // As lib itself has them; an import would be another copy, transformed by vitest.

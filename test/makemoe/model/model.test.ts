@@ -20,7 +20,7 @@ import {
   TopkRouter,
   tf,
 } from 'makemoe'
-import { filterLogits, nextCharacter, validateSampling } from 'makemoe/internals'
+import { filterLogits, nextCharacter, validateSampling } from 'makemoe/dist/makemoe/model/sampler'
 import { describe, expect, test } from 'vitest'
 import { expectClose, relativeError } from '../../support'
 

@@ -1,7 +1,7 @@
 /** The balancing losses against PyTorch, written from the papers' equations (test/pytorch/balance.py), and against hand-worked numbers. */
 import { balances, ConfigError, createStreams, presets, type RoutingRecord, SparseMoELanguageModel, type Tensor, tf } from 'makemoe'
+import { topKGating } from 'makemoe/dist/makemoe/moe/router/top-k-gating'
 import { describe, expect, test } from 'vitest'
-import { topKGating } from '../../../lib/dist/makemoe/moe/router/top-k-gating'
 import { expectClose, expectGradient, fixture, relativeError } from '../../support'
 
 const golden = fixture('balance')

@@ -1,5 +1,6 @@
 import { ConfigError, createStreams, presets, type RoutingRecord, SparseMoELanguageModel, switchLoss, type Tensor, tf } from 'makemoe'
-import { inLayer, parseBalance } from 'makemoe/internals'
+import { parseBalance } from 'makemoe/dist/makemoe/moe/parts'
+import { inLayer } from 'makemoe/dist/makemoe/nn/context'
 import { describe, expect, test } from 'vitest'
 import { expectClose, expectGradient } from '../../support'
 

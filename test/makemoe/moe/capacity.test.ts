@@ -12,7 +12,7 @@ import {
   tf,
   topKGating,
 } from 'makemoe'
-import { collectRows, dispatchRows, planDispatch, renormalizedGates } from 'makemoe/internals'
+import { collectRows, dispatchRows, planDispatch, renormalizedGates } from 'makemoe/dist/makemoe/moe/dispatch'
 import { describe, expect, test } from 'vitest'
 import { expectClose } from '../../support'
 

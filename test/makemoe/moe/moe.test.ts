@@ -21,7 +21,11 @@ import {
   topKGating,
   type Variable,
 } from 'makemoe'
-import { allGates, assignParameter, chooseTopK, collectRows, dispatchRows, inLayer, noisyLogits, planDispatch } from 'makemoe/internals'
+import { collectRows, dispatchRows, planDispatch } from 'makemoe/dist/makemoe/moe/dispatch'
+import { noisyLogits } from 'makemoe/dist/makemoe/moe/router/noisy-topk'
+import { allGates, chooseTopK } from 'makemoe/dist/makemoe/moe/router/top-k-gating'
+import { inLayer } from 'makemoe/dist/makemoe/nn/context'
+import { assignParameter } from 'makemoe/dist/makemoe/nn/module'
 import { describe, expect, test } from 'vitest'
 import { expectClose, expectGradient } from '../../support'
 

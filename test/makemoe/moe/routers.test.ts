@@ -12,7 +12,12 @@ import {
   tf,
   type Variable,
 } from 'makemoe'
-import { assignParameter, ExpertChoiceRouter, GeluExpert, HashRouter, RandomRouter, SwitchRouter } from 'makemoe/internals'
+import { GeluExpert } from 'makemoe/dist/makemoe/moe/expert/gelu'
+import { ExpertChoiceRouter } from 'makemoe/dist/makemoe/moe/router/expert-choice'
+import { HashRouter } from 'makemoe/dist/makemoe/moe/router/hash'
+import { RandomRouter } from 'makemoe/dist/makemoe/moe/router/random'
+import { SwitchRouter } from 'makemoe/dist/makemoe/moe/router/switch'
+import { assignParameter } from 'makemoe/dist/makemoe/nn/module'
 import { describe, expect, test } from 'vitest'
 import { expectClose, expectGradient } from '../../support'
 

@@ -1,5 +1,5 @@
 import { type Context, createStreams, dropout, Module, type Tensor, tf } from 'makemoe'
-import { inHalves } from 'makemoe/internals'
+import { inHalves } from 'makemoe/dist/makemoe/nn/halves'
 import { describe, expect, test } from 'vitest'
 import { relativeError } from '../../support'
 

@@ -21,7 +21,11 @@ import {
   xavierNormal,
   zeros,
 } from 'makemoe'
-import { applyMask, assignParameter, crossEntropyRows, dropoutMask, layerNorm, takeState, transposed, uniformBias } from 'makemoe/internals'
+import { crossEntropyRows } from 'makemoe/dist/engine/tensor/cross-entropy'
+import { applyMask, dropoutMask } from 'makemoe/dist/engine/tensor/dropout-mask'
+import { layerNorm } from 'makemoe/dist/engine/tensor/layer-norm'
+import { uniformBias } from 'makemoe/dist/makemoe/nn/initializers'
+import { assignParameter, takeState, transposed } from 'makemoe/dist/makemoe/nn/module'
 import { describe, expect, test } from 'vitest'
 import { expectClose, expectGradient } from '../../support'
 

@@ -18,7 +18,7 @@ import {
   type Variable,
   validateConfig,
 } from 'makemoe'
-import { assignParameter } from 'makemoe/internals'
+import { assignParameter } from 'makemoe/dist/makemoe/nn/module'
 import { describe, expect, test } from 'vitest'
 import { expectClose } from '../../support'
 

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CharTokenizer, createStreams, Dataset, loadCorpus, TextError } from 'makemoe'
-import { readTextFile } from 'makemoe/internals'
+import { readTextFile } from 'makemoe/dist/makemoe/text/corpus'
 import { describe, expect, test } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import { TextError } from 'makemoe'
+import { downloadTinyShakespeare, rebuildTinyShakespeare, tinyShakespeareSha256 } from 'makemoe/dist/cli/setup/tiny-shakespeare'
 import { afterEach, expect, test } from 'vitest'
-import { downloadTinyShakespeare, rebuildTinyShakespeare, tinyShakespeareSha256 } from '../../../lib/dist/cli/setup/tiny-shakespeare'
 
 const realFetch = globalThis.fetch
 afterEach(() => {

@@ -31,24 +31,17 @@ import {
   tf,
   type Variable,
 } from 'makemoe'
-import {
-  type Compile,
-  checkpointIn,
-  decodeSafetensors,
-  encodeSafetensors,
-  inSubgraphs,
-  JsonLinesTracker,
-  learningRateAt,
-  loadResumable,
-  makeLossSum,
-  makeTrainStep,
-  newestCheckpoint,
-  noTracker,
-  RunFolder,
-  readNumbers,
-  sizesOf,
-  writeFileAtomic,
-} from 'makemoe/internals'
+import { writeFileAtomic } from 'makemoe/dist/base/files'
+import { inSubgraphs, makeLossSum } from 'makemoe/dist/makemoe/train/evaluate'
+import { readNumbers } from 'makemoe/dist/makemoe/train/metrics'
+import { learningRateAt } from 'makemoe/dist/makemoe/train/schedule'
+import { sizesOf } from 'makemoe/dist/makemoe/train/state-dict'
+import { makeTrainStep } from 'makemoe/dist/makemoe/train/step'
+import type { Compile } from 'makemoe/dist/makemoe/train/trainer'
+import { checkpointIn, loadResumable, newestCheckpoint, RunFolder } from 'makemoe/dist/runs/run-folder'
+import { decodeSafetensors, encodeSafetensors } from 'makemoe/dist/runs/safetensors'
+import { JsonLinesTracker } from 'makemoe/dist/runs/track/jsonl'
+import { noTracker } from 'makemoe/dist/runs/track/tracker'
 import { describe, expect, test } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))

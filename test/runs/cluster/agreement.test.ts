@@ -2,7 +2,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CharTokenizer, createStreams, Dataset, loadCorpus, presets, type RoutingRecord, tf, validateConfig } from 'makemoe'
-import { buildModel, decodeSafetensors, shareOfDataset, shareOfStreams } from 'makemoe/internals'
+import { buildModel } from 'makemoe/dist/runs/checkpoint'
+import { shareOfDataset, shareOfStreams } from 'makemoe/dist/runs/cluster/team'
+import { decodeSafetensors } from 'makemoe/dist/runs/safetensors'
 import { expect, test } from 'vitest'
 import { folder, lossesOf, metricsOf, text, train } from './run'
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { appendFileSync, cpSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { newestCheckpoint } from 'makemoe/internals'
+import { newestCheckpoint } from 'makemoe/dist/runs/run-folder'
 import { expect, test } from 'vitest'
 import {
   type Ended,

@@ -13,7 +13,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { color, figurePage, layout } from '../../../lib/dist/internals.js'
+import { color, layout } from 'makemoe/dist/show/plot/figure'
+import { figurePage } from 'makemoe/dist/show/plot/html'
 
 const text = (value) => ({ type: 'string', default: value })
 const options = {

@@ -1,7 +1,10 @@
 /** The options of several processes, and what is said of them: without a process. */
 import { join } from 'node:path'
 import { ClusterError } from 'makemoe'
-import { differenceOf, lossOf, memberOf, TensorflowError, workerArguments } from 'makemoe/internals'
+import { memberOf } from 'makemoe/dist/cli/cluster-options'
+import { workerArguments } from 'makemoe/dist/cli/workers'
+import { TensorflowError } from 'makemoe/dist/engine/tensorflow/c-api'
+import { differenceOf, lossOf } from 'makemoe/dist/runs/cluster/membership'
 import { expect, test } from 'vitest'
 import { folder, train } from './run'
 

@@ -6,16 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { ConfigError, presets, RunError } from 'makemoe'
-import {
-  MlflowClient,
-  MlflowError,
-  MlflowSync,
-  MlflowTracker,
-  mlflowServer,
-  openTracker,
-  readRunRecord,
-  writeRunRecord,
-} from 'makemoe/internals'
+import { MlflowTracker } from 'makemoe/dist/runs/track/mlflow'
+import { MlflowClient, MlflowError, mlflowServer } from 'makemoe/dist/runs/track/mlflow-client'
+import { MlflowSync } from 'makemoe/dist/runs/track/mlflow-sync'
+import { readRunRecord, writeRunRecord } from 'makemoe/dist/runs/track/run-record'
+import { openTracker } from 'makemoe/dist/runs/track/trackers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 interface Request {

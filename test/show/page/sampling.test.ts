@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { tf } from 'makemoe'
+import { filterLogits } from 'makemoe/dist/makemoe/model/sampler'
 import { draw, normalFrom, probabilities, seededRandom } from 'makemoe/dist/show/page/sampling'
-import { filterLogits } from 'makemoe/internals'
 import { describe, expect, test } from 'vitest'
 import { expectClose } from '../../support'
 

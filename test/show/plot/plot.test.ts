@@ -37,7 +37,9 @@ import {
   twoDevicesDrawing,
   variantCurves,
 } from 'makemoe'
-import { color, describeProgress, figurePage, layout, pale, palette, visible } from 'makemoe/internals'
+import { describeProgress } from 'makemoe/dist/notebook/training-view'
+import { color, layout, pale, palette, visible } from 'makemoe/dist/show/plot/figure'
+import { figurePage } from 'makemoe/dist/show/plot/html'
 import { afterEach, describe, expect, test } from 'vitest'
 
 const figures: Record<string, Figure> = {
