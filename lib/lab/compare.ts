@@ -23,7 +23,7 @@ import type { Metric } from '../makemoe/train/metrics'
 import type { Progress } from '../makemoe/train/pace'
 import type { Compile } from '../makemoe/train/trainer'
 import { buildModel, readJson } from '../runs/checkpoint'
-import type { ComparedCurve, ComparisonProgress } from '../show/plot/comparison'
+import type { ComparedCurve } from '../show/plot/comparison'
 import { flopsPerToken } from './flops'
 import { mean, variation } from './statistics'
 import { stepTimes, type TimingOptions } from './timing'
@@ -61,6 +61,19 @@ export interface Measurement {
   readonly dropped: number
   /** Whether the experts choose tokens, later ones too: the loss is then not comparable. */
   readonly looksAhead: boolean
+}
+
+/** Where a comparison stands. */
+export interface ComparisonProgress {
+  /** Trainings finished, of how many. */
+  readonly done: number
+  readonly of: number
+  readonly variant: string
+  readonly seed: number
+  readonly step: number
+  readonly steps: number
+  /** Of the whole comparison. */
+  readonly secondsLeft: number
 }
 
 export interface CompareOptions {

@@ -1,5 +1,6 @@
 /** What a comparison found: a row for each variant, and the table that a person reads. */
-import type { Measurement } from './compare'
+import { clock } from '../makemoe/train/pace'
+import type { ComparisonProgress, Measurement } from './compare'
 import { deviation, mean, median, type PairedDifference, pairedDifference } from './statistics'
 
 /** One variant over its seeds; losses in nats. Of what each training measured it has the mean, of the time the median. */
@@ -92,4 +93,9 @@ export function comparisonTable(rows: readonly SummaryRow[]): string {
       : []),
   ]
   return `${aligned([header, ...lines])}\n\n${notes.join('\n')}`
+}
+
+/** A line that says where a comparison stands. */
+export function describeComparison({ done, of, variant, seed, step, steps, secondsLeft }: ComparisonProgress): string {
+  return `training ${done + 1} of ${of}: ${variant}, seed ${seed} | step ${step}/${steps} | ${clock(secondsLeft)} left`
 }

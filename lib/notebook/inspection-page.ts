@@ -7,8 +7,8 @@ import { type InspectedModel, type InspectOptions, inspect } from '../lab/inspec
 import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import type { Dataset } from '../makemoe/text/dataset'
 import { renderInspection } from '../show/inspection/render'
-import { pageView } from '../show/plot/html'
 import type { HtmlView } from './display'
+import { pageView } from './page-view'
 
 /**
  * Inspects a model. With `characters: 10_000` a model of the default size takes about half a minute; without, all of the validation split

@@ -6,8 +6,8 @@ import { type Tensor, tf } from '../engine/tensor/tf'
 import type { Context } from '../makemoe/nn/context'
 import { makePage, type Page, type PageModel, type PageOptions } from '../show/page/page'
 import { isNoisy } from '../show/page/parameters'
-import { pageView } from '../show/plot/html'
 import type { HtmlView } from './display'
+import { pageView } from './page-view'
 
 /** A language model on TensorFlow that can go on a page; SparseMoELanguageModel is one. */
 export type ShowableModel = PageModel & { forward(ids: Tensor, ctx: Context): Tensor }

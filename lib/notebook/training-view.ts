@@ -2,6 +2,7 @@
  * Training as a person watches it: a chart and a map of the experts' load that grow in place, and a line with step, loss, speed, time left
  * and dead experts.
  */
+import { describeProgress, type Progress } from '../makemoe/train/pace'
 import { type LossCurve, lossCurves, type Reported, smoothed } from '../show/plot/charts'
 import type { Figure } from '../show/plot/figure'
 import { deadExperts, loadFigure } from '../show/plot/routing-load'
@@ -15,32 +16,10 @@ interface Seen {
   readonly val_loss?: number | undefined
 }
 
-interface Standing {
-  readonly step: number
-  readonly steps: number
-  readonly loss: number
-  readonly tokensPerSecond: number
-  readonly secondsLeft: number
-}
-
-/** 75 -> `1:15`. */
-export function clock(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds))
-  const minutes = String(Math.floor(whole / 60) % 60)
-  const hours = Math.floor(whole / 3600)
-  return `${hours > 0 ? `${hours}:${minutes.padStart(2, '0')}` : minutes}:${String(whole % 60).padStart(2, '0')}`
-}
-
-/** A line that says where training stands. */
-export function describeProgress({ step, steps, loss, tokensPerSecond, secondsLeft }: Standing): string {
-  const speed = Math.round(tokensPerSecond).toLocaleString('en-US')
-  return `step ${step}/${steps} | loss ${loss.toFixed(4)} | ${speed} tokens/s | ${clock(secondsLeft)} left`
-}
-
 /** What a training loop tells; hand both to `Trainer.listen`. */
 export interface TrainingView {
   readonly onMetric: (metric: Seen) => void
-  readonly onProgress: (progress: Standing) => void
+  readonly onProgress: (progress: Progress) => void
   /** Evaluations so far, train and validation. */
   readonly curves: () => LossCurve[]
   /** Every other number that training reported, by its name: `layer_0/z`, say. */

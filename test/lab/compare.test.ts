@@ -23,7 +23,7 @@ import {
   validateConfig,
 } from 'makemoe'
 import { flopsPerToken } from 'makemoe/dist/lab/flops'
-import { describeComparison } from 'makemoe/dist/show/plot/comparison'
+import { describeComparison } from 'makemoe/dist/lab/summary'
 import { describe, expect, test } from 'vitest'
 import { expectClose } from '../support'
 

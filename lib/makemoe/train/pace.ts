@@ -13,6 +13,20 @@ export interface Progress {
   readonly secondsLeft: number
 }
 
+/** 75 -> `1:15`. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds))
+  const minutes = String(Math.floor(whole / 60) % 60)
+  const hours = Math.floor(whole / 3600)
+  return `${hours > 0 ? `${hours}:${minutes.padStart(2, '0')}` : minutes}:${String(whole % 60).padStart(2, '0')}`
+}
+
+/** A line that says where training stands. */
+export function describeProgress({ step, steps, loss, tokensPerSecond, secondsLeft }: Progress): string {
+  const speed = Math.round(tokensPerSecond).toLocaleString('en-US')
+  return `step ${step}/${steps} | loss ${loss.toFixed(4)} | ${speed} tokens/s | ${clock(secondsLeft)} left`
+}
+
 /** How many of the last steps count. */
 const lastSteps = 101
 

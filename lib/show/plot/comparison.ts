@@ -1,7 +1,5 @@
-/** Variants side by side: their final losses, and these against steps, arithmetic and time; and a view that grows while they train. */
+/** Variants side by side: their final losses, and these against steps, arithmetic and time. */
 
-import { Display } from '../../notebook/display'
-import { clock } from '../../notebook/training-view'
 import { type LossCurve, lossCurves, smoothed } from './charts'
 import { color, type Figure, inLines, layout, pale } from './figure'
 
@@ -160,41 +158,5 @@ export function comparisonLosses(losses: readonly ComparedLoss[]): Figure {
       yaxis: { type: 'category', categoryorder: 'array', categoryarray: variants.map(shown), autorange: 'reversed' },
       shapes: [{ type: 'line', x0: means[0], x1: means[0], yref: 'paper', y0: 0, y1: 1, line: { color: dark, dash: 'dot', width: 1 } }],
     }),
-  }
-}
-
-/** Where a comparison stands. */
-export interface ComparisonProgress {
-  /** Trainings finished, of how many. */
-  readonly done: number
-  readonly of: number
-  readonly variant: string
-  readonly seed: number
-  readonly step: number
-  readonly steps: number
-  /** Of the whole comparison. */
-  readonly secondsLeft: number
-}
-
-/** A line that says where a comparison stands. */
-export function describeComparison({ done, of, variant, seed, step, steps, secondsLeft }: ComparisonProgress): string {
-  return `training ${done + 1} of ${of}: ${variant}, seed ${seed} | step ${step}/${steps} | ${clock(secondsLeft)} left`
-}
-
-/** A view for a notebook: one chart that grows, and a line below it; spread it into the options of `compare`. */
-export function comparisonView(redrawMs = 3000): { onCurve(curve: ComparedCurve): void; onProgress(standing: ComparisonProgress): void } {
-  const [chart, line] = [new Display(), new Display()]
-  const curves = new Map<string, ComparedCurve>()
-  let told = 0
-  return {
-    onCurve: (curve) => {
-      curves.set(`${curve.seed} ${curve.variant}`, curve)
-      chart.figure(comparisonCurves([...curves.values()]))
-    },
-    onProgress: (standing) => {
-      if (Date.now() - told < redrawMs && standing.step < standing.steps) return
-      told = Date.now()
-      line.text(describeComparison(standing))
-    },
   }
 }

@@ -1,8 +1,5 @@
-/** HTML pages: figures as a page of their own, with plotly inside, which opens anywhere, without a network; and any page in a notebook. */
+/** Figures as an HTML page of their own, with plotly inside, which opens anywhere, without a network. */
 import { readFileSync } from 'node:fs'
-import { basename } from 'node:path'
-import { writeFileAtomic } from '../../base/files'
-import type { HtmlView } from '../../notebook/display'
 import type { Figure } from './figure'
 
 export interface FigurePageOptions {
@@ -30,18 +27,4 @@ ${places.join('\n')}
 <pre style="white-space: pre-wrap">${note.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</pre>
 <script>${drawn.join('\n')}</script>
 `
-}
-
-/**
- * Writes a page as a file, and shows it in a notebook as an iframe.
- * @param file in the notebook's folder, where Jupyter finds it
- * @param title for whoever cannot see it
- */
-export function pageView(file: string, html: string, title: string): HtmlView {
-  writeFileAtomic(file, html)
-  const name = basename(file)
-  return {
-    html: `<iframe src="${encodeURIComponent(name)}" title="${title}" style="width: 100%; height: 1000px; border: 0"></iframe>`,
-    text: `${name} (${(html.length / 1e6).toFixed(1)} MB) opens in any browser`,
-  }
 }

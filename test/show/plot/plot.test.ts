@@ -37,7 +37,7 @@ import {
   twoDevicesDrawing,
   variantCurves,
 } from 'makemoe'
-import { describeProgress } from 'makemoe/dist/notebook/training-view'
+import { describeProgress } from 'makemoe/dist/makemoe/train/pace'
 import { color, layout, pale, palette, visible } from 'makemoe/dist/show/plot/figure'
 import { figurePage } from 'makemoe/dist/show/plot/html'
 import { afterEach, describe, expect, test } from 'vitest'
