@@ -2,7 +2,7 @@
 
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { messageOf } from './checked'
+import { messageOf } from './assertions'
 import { ConfigError, RunError } from './errors'
 import { libc } from './libc'
 

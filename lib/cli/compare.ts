@@ -1,6 +1,6 @@
 /** `makemoe compare`: variants trained under equal conditions, and a table that says which differences are more than noise. */
 import { basename, extname, join, relative } from 'node:path'
-import { isOneOf, keysOf } from '../base/checked'
+import { isOneOf, keysOf } from '../base/assertions'
 import { ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { nearest } from '../base/nearest'

@@ -1,5 +1,5 @@
 /** `makemoe generate`: a trained model continues a prompt, character by character. */
-import { at } from '../base/checked'
+import { at } from '../base/assertions'
 import { ConfigError } from '../base/errors'
 import { createStreams } from '../engine/tensor/streams'
 import { generate, validateSampling } from '../makemoe/model/sampler'

@@ -1,7 +1,7 @@
 /** `makemoe import`: weights that makeMoE.py's model saved, as a checkpoint. */
 
 import { readFileSync } from 'node:fs'
-import { messageOf } from '../base/checked'
+import { messageOf } from '../base/assertions'
 import { CheckpointError } from '../base/errors'
 import { requireNewFolder } from '../base/files'
 import type { Config } from '../makemoe/config'

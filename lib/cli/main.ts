@@ -3,7 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 /**
  * The commands. Options are checked before anything is loaded or written; a person's mistake is one line on stderr and exit status 2.
  */
-import { isOneOf, keysOf } from '../base/checked'
+import { isOneOf, keysOf } from '../base/assertions'
 import { ClusterError, ConfigError, MakemoeError, SetupError, TrainingError } from '../base/errors'
 import { comparisons } from '../lab/variants'
 import { type Config, configFields, preset, presets, validateConfig } from '../makemoe/config'

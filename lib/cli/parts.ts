@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { createJiti } from 'jiti'
-import { messageOf } from '../base/checked'
+import { messageOf } from '../base/assertions'
 import { ConfigError, MakemoeError } from '../base/errors'
 import { sha256Of } from '../runs/checkpoint'
 import { checkPartNames, type Parts, type PartsFile } from '../runs/parts'

@@ -3,7 +3,7 @@
  * the character alone, how early it settled (Jiang et al. 2024, Mixtral, section 5; Muennighoff et al. 2024, OLMoE, section 5).
  * N tokens, K choices, E experts; choices are flat, token by token: choice k of token n stands at n * K + k.
  */
-import { at } from '../base/checked'
+import { at } from '../base/assertions'
 import { ShapeError } from '../base/errors'
 import type { RoutingNumbers } from '../show/inspection/contents'
 import { entropyOf } from './statistics'

@@ -10,7 +10,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { isOneOf } from '../base/checked'
+import { isOneOf } from '../base/assertions'
 import { ConfigError, RunError, TrainingError } from '../base/errors'
 import { lockFile, writeFileAtomic } from '../base/files'
 import { interruptSignal } from '../base/interrupt'

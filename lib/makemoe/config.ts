@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod'
-import { at, isOneOf, keysOf } from '../base/checked'
+import { at, isOneOf, keysOf } from '../base/assertions'
 import { ConfigError } from '../base/errors'
 import { type DropPolicyName, dropPolicies, type ExpertName, experts, namesOf, parseBalance, type RouterName, routers } from './moe/parts'
 import { type OptimizerName, optimizerNames } from './optim'

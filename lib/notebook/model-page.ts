@@ -1,5 +1,5 @@
 /** The page of a model (lib/show/page), made from a model that computes with TensorFlow, and compared with it. */
-import { messageOf } from '../base/checked'
+import { messageOf } from '../base/assertions'
 import { ConfigError } from '../base/errors'
 import { createStreams, disposeStreams } from '../engine/tensor/streams'
 import { type Tensor, tf } from '../engine/tensor/tf'

@@ -1,5 +1,5 @@
 /** Whether the commands can load a model again: they build it from its config, so it must have lib's names, shapes and results. */
-import { at } from '../base/checked'
+import { at } from '../base/assertions'
 import { MakemoeError } from '../base/errors'
 import { createStreams } from '../engine/tensor/streams'
 import { type Tensor, tf } from '../engine/tensor/tf'

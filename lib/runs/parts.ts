@@ -2,7 +2,7 @@
  * Parts by value: what a person passes in place of lib's own, in a cell or from a file (`--parts`). A checkpoint records which parts it was
  * made with, never their code: whoever loads it gives them again.
  */
-import { isOneOf } from '../base/checked'
+import { isOneOf } from '../base/assertions'
 import { CheckpointError, ConfigError } from '../base/errors'
 import { nearest } from '../base/nearest'
 import type { ModelParts } from '../makemoe/model/language-model'

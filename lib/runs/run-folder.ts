@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { messageOf } from '../base/checked'
+import { messageOf } from '../base/assertions'
 import { CheckpointError, RunError } from '../base/errors'
 import { lockFile, removeFolder, requireNewFolder, writeFolderAtomic } from '../base/files'
 import type { TrainingState } from '../makemoe/train/trainer'

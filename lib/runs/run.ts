@@ -11,7 +11,7 @@
  */
 
 import { join } from 'node:path'
-import { messageOf } from '../base/checked'
+import { messageOf } from '../base/assertions'
 import { CheckpointError, ConfigError, RunError, TrainingError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { interruptSignal } from '../base/interrupt'

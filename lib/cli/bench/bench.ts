@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
-import { at, keysOf } from '../../base/checked'
+import { at, keysOf } from '../../base/assertions'
 import { writeFileAtomic } from '../../base/files'
 import { compile } from '../../engine/graph/compile'
 import { type Tensor, tf } from '../../engine/tensor/tf'

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { writeFileAtomic } from '../../base/files'
 import { compile } from '../../engine/graph/compile'
 import { createStreams, type Streams } from '../../engine/tensor/streams'

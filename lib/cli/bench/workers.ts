@@ -5,7 +5,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { keysOf } from '../../base/checked'
+import { keysOf } from '../../base/assertions'
 import { ClusterError } from '../../base/errors'
 import { writeFileAtomic } from '../../base/files'
 import { quantile } from '../../lab/statistics'

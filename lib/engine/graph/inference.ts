@@ -5,7 +5,7 @@
  * one that is c * (a size of the inputs, or an unknown in it) + d in all three is that; of others nothing is known. Experts are alike: what was found for
  * one is kept for the others.
  */
-import { at, messageOf, valueAt } from '../../base/checked'
+import { at, messageOf, valueAt } from '../../base/assertions'
 import { GraphBuilder } from '../tensorflow/graph-builder'
 import type { OpAttribute } from '../tensorflow/types'
 import { type DataSize, isKnown, primeAbove, type Size, type Sizes } from './sizes'

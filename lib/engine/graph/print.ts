@@ -3,8 +3,8 @@
  * n1, n2, ...; ops that the same line called again and again (experts, layers) are counted where they first appear.
  */
 
-import { at, valueAt } from '../../base/checked'
-import { siteOf } from '../../base/site'
+import { at, valueAt } from '../../base/assertions'
+import { siteOf } from '../../base/caller-site'
 import { nameOfType } from '../tensorflow/types'
 import type { Ref, TraceNode } from './recorder'
 import { shapeName } from './sizes'

@@ -1,7 +1,7 @@
 /**
  * What a trace writes down: its steps, with their sizes, and the TensorFlow function that they make.
  */
-import { at, messageOf } from '../../base/checked'
+import { at, messageOf } from '../../base/assertions'
 import { TraceError } from '../../base/errors'
 import { typeOf } from '../tensor/op'
 import type { Variable } from '../tensor/tf'

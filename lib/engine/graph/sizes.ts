@@ -5,7 +5,7 @@
  * that is known. A form's probe size follows from those, with one exception: the pieces of a split or a partition add up to what was
  * divided, however small that is, so a sum of all of them is replaced by it.
  */
-import { valueAt } from '../../base/checked'
+import { valueAt } from '../../base/assertions'
 
 /** A number, or a size that depends on data. */
 export type Size = number | DataSize

@@ -14,9 +14,9 @@
  * The first pass writes the graph: a number that is the probe size of n1 becomes n1. The second only compares: what is the same in both
  * passes is constant, n1 must be n1 again, and anything else that differs depends on data in a way that the graph cannot follow.
  */
-import { at, valueAt } from '../../base/checked'
+import { at, valueAt } from '../../base/assertions'
+import { siteOf } from '../../base/caller-site'
 import { TraceError } from '../../base/errors'
-import { siteOf } from '../../base/site'
 import { type Binding, backend, type NodeBackend, type TensorMetadata } from '../tensor/op'
 import { forbidNewVariables, int64Of, livingVariables, restoreData } from '../tensor/runtime'
 import { type Tensor, tf, type Variable } from '../tensor/tf'

@@ -6,7 +6,7 @@
  * The gradient is that of FlashAttention (Dao et al. 2022, appendix B.2), with the weights P and what dropout left of them, P', kept:
  * dS = P' * (dO V^T) - P * rowsum(dO * O).
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { customGradient } from './custom-gradient'
 import { maskFromBits } from './dropout-mask'
 import { shape4 } from './shape'

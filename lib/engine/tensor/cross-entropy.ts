@@ -1,5 +1,5 @@
 /** Softmax cross-entropy as TensorFlow's fused op, which gives the gradient with the value. */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { customGradient } from './custom-gradient'
 import { multiOp } from './op'
 import { type Tensor, tf } from './tf'

@@ -2,7 +2,7 @@
  * Gradients that tfjs lacks or writes wastefully, registered once for the kernels themselves, so that plain tfjs ops (topk, gatherND,
  * slice with strides, einsum, matMul with broadcast batches) can be differentiated wherever they are used.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { oneHot } from './additions'
 import { gradient } from './kernel-types'
 import { op } from './op'

@@ -5,7 +5,7 @@
  * - adding a bias to rows is BiasAdd, for the same reason;
  * - split with a list of sizes adds them up to check them, while sizes that depend on data are no numbers yet when a function is traced.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { type KernelFunc, kernel } from './kernel-types'
 import { multiOp, op } from './op'
 import { type Tensor, tf } from './runtime'

@@ -3,7 +3,7 @@
  * plain tensors; `composite` chains several ops whose intermediate types tfjs cannot hold (int16, resources).
  * Ops called this way are off the gradient tape: wrap them in `tf.customGrad`.
  */
-import { at, valueAt } from '../../base/checked'
+import { at, valueAt } from '../../base/assertions'
 import type { Binding, TensorMetadata } from '../tensorflow/binding'
 import { attributeType, dataType, type OpAttribute } from '../tensorflow/types'
 import { backend, type NodeBackend, type Tensor } from './runtime'

@@ -3,7 +3,7 @@
  * N tokens, K choices, S slots; pair p is of token p mod N. Where pairs may be dropped, `slotOfPair` says S for a dropped one, and slot S,
  * behind the last, reads as a padding row of zeros.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { customGradient } from './custom-gradient'
 import { lastSize } from './shape'
 import { type Tensor, tf } from './tf'

@@ -2,7 +2,7 @@
  * Splitting and joining rows by sizes that are a tensor, known only when the op runs. Registered as tfjs kernels with gradients, since a
  * custom gradient has one output only.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { asList } from './gradients'
 import { gradient, kernel } from './kernel-types'
 import { multiOp, op } from './op'

@@ -1,5 +1,5 @@
 /** Sizes of tensors, checked: a shape is a list of unknown length to TypeScript. */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { ShapeError } from '../../base/errors'
 import type { Tensor } from './tf'
 

@@ -3,7 +3,7 @@
  * the two (TensorFlow's Stateless* ops, Philox; Salmon et al. 2011). The counter is a variable: a compiled step draws new numbers each time,
  * and saving the counters is saving the streams.
  */
-import { at, codePoint } from '../../base/checked'
+import { at, codePoint } from '../../base/assertions'
 import { multiOp, op } from './op'
 import { type Tensor, tf, type Variable } from './tf'
 

@@ -1,7 +1,7 @@
 /**
  * Ops that update variables in place, such as the optimizers' ResourceApplyAdam, eagerly and in compiled functions.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { type AttributeValue, attributesOf, backend } from './op'
 import { type Tensor, tf, type Variable } from './tf'
 import { updateVariables } from './variables'

@@ -4,7 +4,7 @@
  * variable's data until it is changed there; then they keep the value of that time. Assigning to the variable in eager code gives it data
  * of its own, which moves to the resource with the next compiled call.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { TensorError } from '../../base/errors'
 import type { Pointer } from '../tensorflow/c-api'
 import { tensorflow } from '../tensorflow/c-api'

@@ -4,7 +4,7 @@
  */
 
 import type { Variable } from '@tensorflow/tfjs'
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { TensorError } from '../../base/errors'
 import { type Pointer, tensorflow } from './c-api'
 import { tensorflowContext } from './context'

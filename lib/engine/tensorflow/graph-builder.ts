@@ -1,7 +1,7 @@
 /**
  * A TF_Graph under construction: operations are added one by one, and TensorFlow checks and infers their shapes as they come.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { type Pointer, type TfOutput, tensorflow } from './c-api'
 import { tensorflowContext } from './context'
 import { opDefinition } from './protos'

@@ -1,5 +1,5 @@
 /** Numbers and strings on their way into TensorFlow's tensors and back. TensorFlow gets copies: it never looks at JavaScript's memory. */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { TensorError } from '../../base/errors'
 import { libc, SharedMemory } from '../../base/libc'
 import { type Pointer, tensorflow } from './c-api'

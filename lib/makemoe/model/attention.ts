@@ -2,7 +2,7 @@
  * Causal self-attention (Vaswani et al. 2017, section 3.2): every place looks back at the places before it, in several heads at once.
  * Queries, keys and values of all heads come from one matrix product; a state_dict has them head by head, as the original stores them.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { ConfigError, ShapeError } from '../../base/errors'
 import { causalAttention, type QueryBlock, queryBlocks } from '../../engine/tensor/causal-attention'
 import { dropoutBits } from '../../engine/tensor/dropout-mask'

@@ -4,7 +4,7 @@
  * Positions are absolute (each has its embedding), so the cache is good for the first T characters only: when the window slides, every
  * character's position changes, and with it all keys and values. From then on the whole window is computed for each character.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { op } from '../../engine/tensor/op'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import type { CacheAtPosition } from '../nn/context'

@@ -2,7 +2,7 @@
  * SparseMoELanguageModel: token ids in, logits for the next token out. Token and position embeddings, nLayer blocks, a final LayerNorm, a
  * linear head.
  */
-import { isOneOf } from '../../base/checked'
+import { isOneOf } from '../../base/assertions'
 import { ConfigError, ShapeError } from '../../base/errors'
 import { nearest } from '../../base/nearest'
 import type { RandomStream } from '../../engine/tensor/streams'

@@ -5,7 +5,7 @@
  * Otherwise the window is computed in full width, padded behind the text; attention is causal, so what stands behind a position cannot change
  * it. (The original grows the window instead; with its noise and capacity on, that is not the same, and `likeMakemoe` does it so.)
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { ConfigError, ShapeError } from '../../base/errors'
 import { shape3 } from '../../engine/tensor/shape'
 import type { Streams } from '../../engine/tensor/streams'

@@ -2,7 +2,7 @@
  * SparseMoE: a router and E experts in place of one feed-forward network; each token pays for K of them (Shazeer et al. 2017, section 2).
  * y(x) = sum over the chosen e of G(x)_e * dropout(Expert_e(x)) + sum over the shared s of dropout(Shared_s(x)).
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { ConfigError } from '../../base/errors'
 import { concatRows, splitRows } from '../../engine/tensor/rows'
 import { lastSize, matrixShape } from '../../engine/tensor/shape'

@@ -2,9 +2,9 @@
  * An error inside a module names the module's path in the model and the caller's own line, in a few lines: `blocks.3.moe.experts.2.up`.
  * On its way up, each module that it passes adds the name under which it holds the one before.
  */
-import { valueAt } from '../../base/checked'
+import { valueAt } from '../../base/assertions'
+import { siteOf } from '../../base/caller-site'
 import { ShapeError } from '../../base/errors'
-import { siteOf } from '../../base/site'
 
 const machinery = /node_modules\/|node:|\(<anonymous>\)|(dist|lib)\/(engine|makemoe)\//
 

@@ -1,5 +1,5 @@
 /** Two independent subgraphs where one chain of small ops would keep a single core busy. */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { type RandomStream, splitStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { Context } from './context'

@@ -3,7 +3,7 @@
  * holds a `tf.Variable`; a child is a property that holds a Module or an array of Modules. A module keeps no mode and no randomness:
  * those come with each call, in the context.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { CheckpointError } from '../../base/errors'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { nameErrors } from './error-path'

@@ -2,7 +2,7 @@
  * AdamW with PyTorch's formula (Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019, algorithm 2): the weight decays first,
  * p <- p - lr * decay * p; then p <- p - lr * m^ / (sqrt(v^) + eps) with bias-corrected moments.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import { updateInPlace } from '../../engine/tensor/update-in-place'
 import type { NamedParameter } from '../nn/module'

@@ -2,7 +2,7 @@
  * The optimizers by name: config field `optimizer`, option `--optimizer`. A new one is a file beside these and a line here.
  * Each is loaded when it is made, so that the names can be had without TensorFlow.
  */
-import { keysOf } from '../../base/checked'
+import { keysOf } from '../../base/assertions'
 import type { MakeOptimizer } from './optimizer'
 
 export const optimizers = {

@@ -3,7 +3,7 @@
  * interpolated momentum, one moment instead of AdamW's two. Its learning rate should be 3 to 10 times smaller than AdamW's, its weight
  * decay as many times larger (their section 5).
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { NamedParameter } from '../nn/module'
 import { Optimizer, type OptimizerOptions, zerosLike } from './optimizer'

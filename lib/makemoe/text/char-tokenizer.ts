@@ -1,5 +1,5 @@
 /** Character-level tokenizer: the vocabulary is the sorted set of a text's characters, and a character's token id is its position in it. */
-import { codePoint } from '../../base/checked'
+import { codePoint } from '../../base/assertions'
 import { TextError } from '../../base/errors'
 
 /** Turns text into token ids and back. */

@@ -1,7 +1,7 @@
 /** Where text comes from: a person's file, or Tiny Shakespeare, which the setup puts into data/input.txt. */
 
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { messageOf } from '../../base/checked'
+import { messageOf } from '../../base/assertions'
 import { TextError } from '../../base/errors'
 
 /** A text and where it came from. */

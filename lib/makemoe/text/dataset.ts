@@ -1,7 +1,7 @@
 /**
  * A text as training and validation data: the first 90 % and the rest, cut into windows of T tokens with the next tokens as targets.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { TextError } from '../../base/errors'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'

@@ -2,7 +2,7 @@
  * Evaluation: the original's estimate (mean loss over random batches), and the exact mean over a whole split.
  */
 
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { crossEntropyRows } from '../../engine/tensor/cross-entropy'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'

@@ -1,5 +1,5 @@
 /** A model's weights as named tensors in PyTorch's layout, and what their names and shapes tell of it. */
-import { keysOf } from '../../base/checked'
+import { keysOf } from '../../base/assertions'
 import { CheckpointError } from '../../base/errors'
 import type { ModelConfig } from '../config'
 import { assignParameter, type NamedParameter, type StateDict, takeState } from '../nn/module'

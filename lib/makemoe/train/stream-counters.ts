@@ -1,5 +1,5 @@
 /** How far each random stream has been drawn: all that a checkpoint needs to know of them. */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import type { RandomStream, Streams } from '../../engine/tensor/streams'
 import { tf } from '../../engine/tensor/tf'
 

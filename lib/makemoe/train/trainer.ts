@@ -1,7 +1,7 @@
 /**
  * The training loop: evaluate now and then, take a batch, make a step, tell whoever listens. Everything else is passed in.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { TrainingError } from '../../base/errors'
 import type { Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'

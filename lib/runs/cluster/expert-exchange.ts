@@ -4,7 +4,7 @@
  * most `most` rows of a process, so that P = most E/n; dropless, P is all rows that a process has, n times as much at factor 1.
  * How many places are filled travels first, so that experts compute nothing for empty ones.
  */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { toPairs, toSlots } from '../../engine/tensor/pairs'
 import { concatRows, splitRows } from '../../engine/tensor/rows'
 import { lastSize, matrixShape } from '../../engine/tensor/shape'

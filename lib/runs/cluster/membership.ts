@@ -2,7 +2,7 @@
  * Membership: a process joins the others through TensorFlow's own server and coordination service, and all compare what they are about to
  * train. The server listens on all interfaces and trusts everybody: see cli/launcher.ts.
  */
-import { messageOf } from '../../base/checked'
+import { messageOf } from '../../base/assertions'
 import { ClusterError, ConfigError } from '../../base/errors'
 import { listens } from '../../base/ports'
 import { TensorflowError, tensorflow } from '../../engine/tensorflow/c-api'

@@ -3,7 +3,7 @@
  * noise from the one seed and takes its share, so that it trains on what one process would. Capacity counts within a share, as in GShard
  * and Switch: an expert serves at most factor * K / E of the pairs of each process.
  */
-import { at, valueAt } from '../../base/checked'
+import { at, valueAt } from '../../base/assertions'
 import { ConfigError, TrainingError } from '../../base/errors'
 import { compile } from '../../engine/graph/compile'
 import { op } from '../../engine/tensor/op'

@@ -2,7 +2,7 @@
  * Runs on an MLflow server, sent in the background from what the run's folder holds. So training waits for no server, memory stays small,
  * nothing is lost while a server is away, and `npm run mlflow -- --sync` sends the rest later.
  */
-import { messageOf } from '../../base/checked'
+import { messageOf } from '../../base/assertions'
 import type { MlflowClient } from './mlflow-client'
 import { MlflowSync } from './mlflow-sync'
 import type { Tracker } from './tracker'

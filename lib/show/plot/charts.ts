@@ -1,5 +1,5 @@
 /** Bars and lines: characters of a text, losses, load, noise, capacity. */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import { characterAxis, color, type Figure, lastLine, layout, mapMargin, visible } from './figure'
 
 /** For a tall x axis without a legend. */

@@ -1,5 +1,5 @@
 /** What all figures share. A figure is a plain plotly object: data and layout, nothing that runs. */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 
 /** A plotly figure. */
 export interface Figure {

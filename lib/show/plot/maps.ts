@@ -1,5 +1,5 @@
 /** Heatmaps: attention weights, gates, capacity, characters and experts; and the parameters of a model as areas. */
-import { at } from '../../base/checked'
+import { at } from '../../base/assertions'
 import type { NamedParameter } from '../../makemoe/nn/module'
 import { characterAxis, color, colorbar, expertFill, type Figure, lastLine, layout, mapMargin, pale, sequential, visible } from './figure'
 

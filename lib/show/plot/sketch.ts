@@ -1,5 +1,5 @@
 /** Boxes, arrows and words as SVG: what the drawings are made of. Every drawing stands on a light card, as the figures do. */
-import { isOneOf, keysOf } from '../../base/checked'
+import { isOneOf, keysOf } from '../../base/assertions'
 
 import { card, color, pale } from './figure'
 
