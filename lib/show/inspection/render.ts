@@ -2,9 +2,8 @@
  * The page of an inspection: one HTML file that opens offline, in light and dark, and on a phone. It runs no script: which layer is shown
  * is a choice among radio buttons that the style sheet looks at.
  */
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { allowed, readSource } from '../page/source'
 import type { Inspection } from './contents'
 import { escaped, heatSteps } from './html'
 import { characters, classes, coActivation, facts, knockOuts, layerPicker, load, routers, saturation, text } from './sections'
@@ -24,14 +23,13 @@ function rules({ layers, model }: Inspection): string {
 
 /** @param title for the window and the heading */
 export function renderInspection(inspection: Inspection, title: string): string {
-  const style = [...sources.map((source) => readFileSync(source, 'utf8')), rules(inspection)].join('\n')
-  const hash = createHash('sha256').update(style).digest('base64')
+  const style = [...sources.map((source) => readSource(source)), rules(inspection)].join('\n')
   const coActive = inspection.model.topK > 1 ? coActivation(inspection) : ''
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src ${allowed(style)}; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>${escaped(title)}</title>

@@ -2,7 +2,6 @@
  * Makes the page: one HTML file with the model, the engine and the views in it, which opens offline by a double click. The compiled
  * modules go in as they are, with six lines that stand for Node's `require`, so that whoever looks at the page's source can read them.
  */
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type PageData, type PageFacts, pageFormat } from './contents'
@@ -10,6 +9,7 @@ import { Engine } from './engine'
 import { simdLinear } from './kernel'
 import type { EngineConfig } from './parameters'
 import { normalFrom, seededRandom } from './sampling'
+import { allowed, readSource } from './source'
 import { crc32, type Precision, packWeights, unpackWeights } from './weights'
 import { lossSum } from './writer'
 
@@ -62,7 +62,7 @@ const source = (name: string): string => join(__dirname, '../../../show/page', n
 /** The compiled modules as one script. */
 function script(): string {
   const bodies = modules.map((name) => {
-    const code = readFileSync(join(__dirname, `${name}.js`), 'utf8').replace(/^\/\/# sourceMappingURL.*$/m, '')
+    const code = readSource(join(__dirname, `${name}.js`)).replace(/^\/\/# sourceMappingURL.*$/m, '')
     return `${JSON.stringify(`./${name}`)}: (exports, require) => {\n${code}\n}`
   })
   return `'use strict'
@@ -75,8 +75,6 @@ function require(name) {
 require('./app')
 `
 }
-
-const hash = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 
 /**
  * The page of a model.
@@ -113,9 +111,9 @@ export function makePage(model: PageModel, vocabulary: readonly string[], option
     weightsLength: weights.length,
     checksum: crc32(packed.bytes),
   }
-  const style = ['theme.css', 'page.css'].map((name) => readFileSync(source(name), 'utf8')).join('')
+  const style = ['theme.css', 'page.css'].map((name) => readSource(source(name))).join('')
   const code = script()
-  const policy = `default-src 'none'; img-src data:; script-src ${hash(code)} 'wasm-unsafe-eval'; style-src ${hash(style)}; base-uri 'none'; form-action 'none'`
+  const policy = `default-src 'none'; img-src data:; script-src ${allowed(code)} 'wasm-unsafe-eval'; style-src ${allowed(style)}; base-uri 'none'; form-action 'none'`
   const parts: Record<string, string> = {
     style,
     data: JSON.stringify(data).replaceAll('<', '\\u003c'),
@@ -123,7 +121,7 @@ export function makePage(model: PageModel, vocabulary: readonly string[], option
     weights,
   }
   return {
-    html: readFileSync(source('page.html'), 'utf8').replace(/(content=")policy|(id="(style|data|code|weights)">)/g, (_, meta, tag, id) =>
+    html: readSource(source('page.html')).replace(/(content=")policy|(id="(style|data|code|weights)">)/g, (_, meta, tag, id) =>
       meta ? meta + policy : tag + parts[id],
     ),
     facts,
