@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     root: 'test',
     include: ['**/*.test.ts'],
+    globalSetup: './test/global-setup.ts',
     setupFiles: ['./test/between-tests.ts'],
     pool: 'forks', // native addons and worker threads do not get along
     poolOptions: { forks: { maxForks: 2 } },

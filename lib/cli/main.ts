@@ -1,53 +1,20 @@
 #!/usr/bin/env node
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 /**
  * The commands. Options are checked before anything is loaded or written; a person's mistake is one line on stderr and exit status 2.
  */
-import { isOneOf, keysOf } from '../base/assertions'
+import { keysOf } from '../base/assertions'
 import { ClusterError, ConfigError, MakemoeError, SetupError, TrainingError } from '../base/errors'
 import { comparisons } from '../lab/variants'
 import { type Config, configFields, preset, presets, validateConfig } from '../makemoe/config'
 import { lostStatus, parallelisms } from '../runs/cluster/member'
 import { trackers } from '../runs/track/trackers'
-import type { BenchOptions } from './bench/bench'
-import type { WorkersBenchOptions } from './bench/workers'
 import { type ClusterOptions, memberOf } from './cluster-options'
+import { natural, number, seed } from './option-values'
 import { setup } from './setup/setup'
 
 /** `--learning-rate` of `learningRate`. */
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-
-function number(text: string): number {
-  const value = Number(text)
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.')
-  return value
-}
-
-function natural(text: string): number {
-  const value = number(text)
-  if (!Number.isInteger(value) || value < 1 || value > 1e9) throw new InvalidArgumentError('expected an integer from 1 to 1e9.')
-  return value
-}
-
-/** Numbers of processes: `1,2,4`. */
-function counts(text: string): number[] {
-  const numbers = text.split(',').map(natural)
-  if (numbers.some((count) => count > 8)) throw new InvalidArgumentError('expected 1 to 8 each.')
-  return numbers
-}
-
-/** Capacity factors: `0.5,1,none`; none is Infinity. */
-function factors(text: string): number[] {
-  const numbers = text.split(',').map((each) => (each === 'none' ? Infinity : number(each)))
-  if (numbers.some((factor) => factor <= 0)) throw new InvalidArgumentError('expected positive numbers, or none.')
-  return numbers
-}
-
-function seed(text: string): number {
-  const value = number(text)
-  if (!Number.isInteger(value) || Math.abs(value) >= 2 ** 31) throw new InvalidArgumentError('expected an integer of 32 bits.')
-  return value
-}
 
 /**
  * Adds an option for every field of the config.
@@ -78,7 +45,10 @@ function configOptions(options: Readonly<Record<string, unknown>>): Partial<Conf
 /** What a command needs; its own output stays clean. */
 const setUpQuietly = (text: boolean): Promise<void> => setup({ jupyter: false, text }, (line) => console.error(line))
 
-function program(): Command {
+/** Adds a command to a program. */
+export type Register = (program: Command) => void
+
+function program(more: readonly Register[]): Command {
   const root = new Command('makemoe').description('Sparse mixture-of-experts language models, from scratch').exitOverride()
   const command = (name: string, description: string): Command => root.command(name).description(description).allowExcessArguments(false)
 
@@ -107,21 +77,6 @@ function program(): Command {
     .action(async (args: string[]) => {
       await setup({ jupyter: false, text: true })
       process.exitCode = (await import('./run-tests')).runTests(args)
-    })
-
-  command('notebooks', 'run the notebooks in a real kernel and check what they show')
-    .argument('[names...]', 'which; default: all')
-    .option('--full', 'train in full, add pictures (needs Chromium) and keep the outputs')
-    .option('--pictures', 'run nothing: renew the pictures of the outputs that are kept (needs Chromium)')
-    .allowExcessArguments(true)
-    .action(async (names: string[], options: { full?: boolean; pictures?: boolean }) => {
-      const { notebookNames, renewPictures, runNotebooks } = await import('./notebooks')
-      const unknown = names.find((name) => !isOneOf(notebookNames, name))
-      if (unknown !== undefined) throw new ConfigError(`notebooks: got ${unknown}, expected some of ${notebookNames.join(', ')}`)
-      const chosen = names.length > 0 ? notebookNames.filter((name) => names.includes(name)) : notebookNames
-      if (options.pictures) return await renewPictures(chosen)
-      await setup({ jupyter: true, text: true })
-      await runNotebooks(chosen, options.full ?? false)
     })
 
   addConfigOptions(command('train', 'train a model and write a sample'))
@@ -261,28 +216,6 @@ function program(): Command {
       await (await import('./export')).exportPage(options)
     })
 
-  command('bench', 'milliseconds of a step, an evaluation batch and a character; beside PyTorch if it is there')
-    .option('--with-pytorch', 'fetch PyTorch into the virtual environment')
-    .option('--rounds <number>', 'turns of each', natural, 8)
-    .addOption(new Option('--size <name>', 'of the model').choices(['default', 'context', 'wide', 'experts', 'all']).default('default'))
-    .option('--growth <file>', 'measure how time and memory grow with each dimension, and draw it (HTML)')
-    .option('--json <file>', 'write the numbers as JSON')
-    .option('--workers <numbers>', 'measure a step in so many processes instead, such as 1,2,4: time, bytes sent, waiting', counts)
-    .addOption(new Option('--parallel <what>', 'with --workers: what they share out').choices(parallelisms))
-    .option('--capacity-factors <numbers>', 'with --workers: such as 0.5,1,none (default: none,1)', factors)
-    .option('--checkpoint <folder>', "with --workers: a run whose model is measured, on its text, instead of a size's")
-    .option('--trust-network', 'with --workers, where they cannot have a network of their own')
-    .action(async ({ workers, ...options }: BenchOptions & Omit<WorkersBenchOptions, 'workers'> & { workers?: number[] }) => {
-      if (workers) {
-        await setup({ jupyter: false, text: options.checkpoint !== undefined }, (line) => console.error(line))
-        return await (await import('./bench/workers')).benchWorkers({ ...options, workers })
-      }
-      const alone = (['parallel', 'capacityFactors', 'checkpoint', 'trustNetwork'] as const).find((name) => options[name] !== undefined)
-      if (alone) throw new ConfigError(`${alone}: got it without --workers, expected both`)
-      await setup({ jupyter: false, text: false, pytorch: options.withPytorch ?? false }, (line) => console.error(line))
-      await (await import('./bench/bench')).bench(options)
-    })
-
   command('mlflow', 'start a local MLflow server, or send what a run still has to send')
     .option('--port <number>', 'of the server, on 127.0.0.1', natural, 5000)
     .option('--sync <folder>', 'send what the server of MLFLOW_TRACKING_URI does not have of this run')
@@ -302,6 +235,7 @@ function program(): Command {
       await (await import('./import')).importWeights(file, configOptions(options), options)
     })
 
+  for (const register of more) register(root)
   for (const each of root.commands) each.exitOverride().showHelpAfterError(false)
   return root
 }
@@ -309,16 +243,17 @@ function program(): Command {
 /**
  * Runs a command.
  * @param args without node and the script
+ * @param more commands besides those of lib
  * @returns the exit status: 0, 2 for a person's mistake, 1 for a fault of the program, 130 after Ctrl-C
  */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[], more: readonly Register[] = []): Promise<number> {
   // Whoever reads the output may go away (`| head`); the work continues.
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error
     })
   try {
-    await program().parseAsync([...args], { from: 'user' })
+    await program(more).parseAsync([...args], { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has printed its line

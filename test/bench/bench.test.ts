@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
-import { forwardFlops, sizes } from 'makemoe/dist/cli/bench/sizes'
-import { growthFigure } from 'makemoe/dist/show/plot/growth'
 import { expect, test } from 'vitest'
+import { testCommand } from '../test-command'
+import { growthFigure } from './growth'
+import { type Answer, startRunner, whats } from './runner'
+import { forwardFlops, sizes } from './sizes'
 
 test('the arithmetic of a size is counted product by product', () => {
   const tiny = { nEmbed: 2, nHead: 1, nLayer: 1, blockSize: 2, numExperts: 3, topK: 1, batchSize: 1 }
@@ -15,24 +15,21 @@ test('the arithmetic of a size is counted product by product', () => {
 })
 test('a default step takes 8.23 GFLOP', () => expect((3 * forwardFlops(sizes.default, true)) / 1e9).toBeCloseTo(8.23, 2))
 
-test('our program answers with times, its memory, and what it traced', () => {
+test('our program answers with times, its memory, and what it traced', async () => {
   const size = { ...sizes.default, nEmbed: 16, nHead: 2, nLayer: 1, blockSize: 8, numExperts: 2, batchSize: 2 }
-  const requests = ['step', 'evaluation', 'token'].map((what) => JSON.stringify({ model: 'ours', size, what, times: 2 }))
-  const worker = join(__dirname, '../../lib/dist/cli/bench/worker.js')
-  const { stdout, status } = spawnSync(process.execPath, [worker], { input: `${requests.join('\n')}\n`, encoding: 'utf8' })
-  expect(status).toBe(0)
-  const answers = stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line))
-  expect(answers).toHaveLength(3)
-  for (const { times, peakMB } of answers) {
+  const runner = startRunner('ours', size)
+  const traces: Answer['traces'][] = []
+  for (const what of whats) {
+    const answer = await runner.ask(what, 2)
+    const { times, peakMB } = answer
+    traces.push(answer.traces)
     expect(times).toHaveLength(2)
     for (const ms of times) expect(ms).toBeGreaterThan(0)
     expect(peakMB).toBeGreaterThan(50)
   }
-  expect(Object.keys(answers[2].traces)).toEqual(['step', 'evaluation', 'token'])
-  for (const { ms, operations } of Object.values<{ ms: number; operations: number }>(answers[2].traces)) {
+  runner.close()
+  expect(Object.keys(traces[2] ?? {})).toEqual(['step', 'evaluation', 'token'])
+  for (const { ms, operations } of Object.values(traces[2] ?? {})) {
     expect(ms).toBeGreaterThan(0)
     expect(operations).toBeGreaterThan(20)
   }
@@ -51,4 +48,9 @@ test('the figure of growth has a panel for each dimension and a line for each pr
   expect(data[0]).toMatchObject({ name: 'ours', x: [1, 2], y: [10, 20], showlegend: true })
   expect(data.at(-1)).toMatchObject({ name: 'theirs', x: [1, 2], y: [100, 200], xaxis: 'x6', showlegend: false })
   expect(Object.keys(layout).filter((key) => /^[xy]axis/.test(key))).toHaveLength(12)
+})
+
+test('bench --help', () => {
+  const { status, stdout } = testCommand('bench', '--help')
+  expect([status, stdout]).toEqual([0, expect.stringContaining('Usage: makemoe bench')])
 })

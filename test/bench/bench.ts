@@ -1,19 +1,19 @@
 /**
- * `makemoe bench`: milliseconds of a training step, an evaluation batch and a generated token, in graph mode and eagerly, beside PyTorch if it
+ * `npm run bench`: milliseconds of a training step, an evaluation batch and a generated token, in graph mode and eagerly, beside PyTorch if it
  * is installed, at several sizes. All take turns in one run, so that the machine's load touches all alike; medians and quartiles are shown,
  * beside what the arithmetic alone would take, and the memory that each needs.
  */
 import { existsSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
-import { at, keysOf } from '../../base/assertions'
-import { writeFileAtomic } from '../../base/files'
-import { compile } from '../../engine/graph/compile'
-import { type Tensor, tf } from '../../engine/tensor/tf'
-import { defaultThreads } from '../../engine/tensorflow/context'
-import { quantile } from '../../lab/statistics'
-import { growthFigure } from '../../show/plot/growth'
-import { figurePage } from '../../show/plot/html'
-import { paths } from '../setup/paths'
+import { at, keysOf } from 'makemoe/dist/base/assertions'
+import { writeFileAtomic } from 'makemoe/dist/base/files'
+import { paths } from 'makemoe/dist/cli/setup/paths'
+import { compile } from 'makemoe/dist/engine/graph/compile'
+import { type Tensor, tf } from 'makemoe/dist/engine/tensor/tf'
+import { defaultThreads } from 'makemoe/dist/engine/tensorflow/context'
+import { quantile } from 'makemoe/dist/lab/statistics'
+import { figurePage } from 'makemoe/dist/show/plot/html'
+import { growthFigure } from './growth'
 import { type Answer, type BenchModel, models, startRunner, type What, whats } from './runner'
 import { type BenchSize, type Dimension, forwardFlops, grown, growth, type SizeName, sizes } from './sizes'
 
@@ -75,7 +75,7 @@ interface Plan {
   readonly rounds: number
 }
 
-/** Everybody starts alone and makes a step; then all take turns. */
+/** Starts each program, times its first step, then alternates. */
 async function measure({ name, size, models, whats, rounds }: Plan): Promise<BenchResult[]> {
   const rates: number[] = []
   const entrants: { runner: ReturnType<typeof startRunner>; firstStepMs: number }[] = []

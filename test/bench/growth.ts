@@ -1,5 +1,5 @@
 /** How time and memory grow with a model's sizes: a panel for each dimension, a line for each program. */
-import { color, type Figure, layout } from './figure'
+import { color, type Figure, layout } from 'makemoe/dist/show/plot/figure'
 
 /** One measurement. */
 export interface GrowthPoint {

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { SetupError } from '../../base/errors'
-import { paths, projectRoot } from '../setup/paths'
+import { SetupError } from 'makemoe/dist/base/errors'
+import { paths, projectRoot } from 'makemoe/dist/cli/setup/paths'
 import type { BenchSize } from './sizes'
 
 export const whats = ['step', 'evaluation', 'token'] as const
@@ -47,7 +47,7 @@ export interface Runner {
 export function startRunner(model: BenchModel, size: BenchSize): Runner {
   const isOurs = model.startsWith('ours')
   const program = isOurs ? process.execPath : paths.python()
-  const script = isOurs ? join(__dirname, 'worker.js') : join(projectRoot(), 'test/pytorch/bench.py')
+  const script = isOurs ? join(projectRoot(), 'test/dist/bench/worker.js') : join(projectRoot(), 'test/pytorch/bench.py')
   const env = { ...process.env, PYTHONWARNINGS: 'ignore' }
   const child = spawn(program, [script, String(availableParallelism())], { env, stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

@@ -1,5 +1,5 @@
 /** The sizes that the bench measures, and how much arithmetic each takes at least. */
-import { type ModelConfig, presets } from '../../makemoe/config'
+import { type ModelConfig, presets } from 'makemoe/dist/makemoe/config'
 
 /** A model's config, and the sequences in a batch. */
 export interface BenchSize extends Pick<ModelConfig, 'nEmbed' | 'nHead' | 'nLayer' | 'blockSize' | 'numExperts' | 'topK'> {

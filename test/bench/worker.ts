@@ -1,14 +1,14 @@
 /** Ours, timed in a process of its own, so that its memory is its own too. Reads requests and writes answers, one a line (runner.ts). */
 import { createInterface } from 'node:readline'
-import { compile } from '../../engine/graph/compile'
-import { createStreams } from '../../engine/tensor/streams'
-import { type Tensor, tf } from '../../engine/tensor/tf'
-import { presets } from '../../makemoe/config'
-import { SparseMoELanguageModel } from '../../makemoe/model/language-model'
-import { nextCharacter } from '../../makemoe/model/sampler'
-import { AdamW } from '../../makemoe/optim/adamw'
-import { evalGroupSize, inSubgraphs } from '../../makemoe/train/evaluate'
-import { makeTrainStep } from '../../makemoe/train/step'
+import { compile } from 'makemoe/dist/engine/graph/compile'
+import { createStreams } from 'makemoe/dist/engine/tensor/streams'
+import { type Tensor, tf } from 'makemoe/dist/engine/tensor/tf'
+import { presets } from 'makemoe/dist/makemoe/config'
+import { SparseMoELanguageModel } from 'makemoe/dist/makemoe/model/language-model'
+import { nextCharacter } from 'makemoe/dist/makemoe/model/sampler'
+import { AdamW } from 'makemoe/dist/makemoe/optim/adamw'
+import { evalGroupSize, inSubgraphs } from 'makemoe/dist/makemoe/train/evaluate'
+import { makeTrainStep } from 'makemoe/dist/makemoe/train/step'
 import type { Answer, Request, What } from './runner'
 
 /** Makes a model. @returns what measures it once, in milliseconds, and its traces so far */

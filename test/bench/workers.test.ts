@@ -1,9 +1,10 @@
 /** The bench of several workers: real processes, a tiny model, and the bytes that its shapes say. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { folder, root } from './run'
+import { folder, root } from '../runs/cluster/run'
+import { testCommand } from '../test-command'
 
 test('two workers: bytes as counted by hand, for experts and for data', () => {
   // Two layers; C 8; 2 sequences of 4 tokens, of which each worker has N = 4 tokens; 2 experts, both chosen.
@@ -22,7 +23,7 @@ test('two workers: bytes as counted by hand, for experts and for data', () => {
     const request = JSON.stringify({ size, parallel, rounds: 1 })
     const program = `
       const { launch, requireNamespace } = require('./lib/dist/cli/launcher.js')
-      const command = [process.execPath, 'lib/dist/cli/bench/team-worker.js', process.argv[1], process.argv[2]]
+      const command = [process.execPath, 'test/dist/bench/team-worker.js', process.argv[1], process.argv[2]]
       const { signal } = new AbortController()
       launch({ workers: 2, isolated: requireNamespace(true), command, signal }).then(({ lost }) => process.exit(lost ? 1 : 0))`
     execFileSync(process.execPath, ['-e', program, request, file], { cwd: root })
@@ -37,6 +38,6 @@ test.each([
   ['--checkpoint', 'data/runs/none'],
   ['--capacity-factors', '1,none'],
 ])('%s without --workers is refused', (...args) => {
-  const { status, stderr } = spawnSync(process.execPath, ['lib/dist/cli/main.js', 'bench', ...args], { cwd: root, encoding: 'utf8' })
+  const { status, stderr } = testCommand('bench', ...args)
   expect([status, stderr]).toEqual([2, expect.stringMatching(/: got it without --workers, expected both/)])
 })

@@ -1,20 +1,21 @@
 /**
- * `makemoe bench --workers 1,2`: the milliseconds of a training step in so many processes, what each sends, and how long it waits. The batch
+ * `npm run bench -- --workers 1,2`: the milliseconds of a training step in one and more processes, what each sends, and how long it waits. The batch
  * is the same in total, and every number of processes runs in turn in a network of its own.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { keysOf } from '../../base/assertions'
-import { ClusterError } from '../../base/errors'
-import { writeFileAtomic } from '../../base/files'
-import { quantile } from '../../lab/statistics'
-import { presets } from '../../makemoe/config'
-import { loadCheckpoint } from '../../runs/checkpoint'
-import { checkShares, type Parallelism } from '../../runs/cluster/member'
-import { checkpointIn } from '../../runs/run-folder'
-import { launch, requireNamespace } from '../launcher'
-import { stopSignal } from '../stopping'
+import { keysOf } from 'makemoe/dist/base/assertions'
+import { ClusterError } from 'makemoe/dist/base/errors'
+import { writeFileAtomic } from 'makemoe/dist/base/files'
+import { launch, requireNamespace } from 'makemoe/dist/cli/launcher'
+import { projectRoot } from 'makemoe/dist/cli/setup/paths'
+import { stopSignal } from 'makemoe/dist/cli/stopping'
+import { quantile } from 'makemoe/dist/lab/statistics'
+import { presets } from 'makemoe/dist/makemoe/config'
+import { loadCheckpoint } from 'makemoe/dist/runs/checkpoint'
+import { checkShares, type Parallelism } from 'makemoe/dist/runs/cluster/member'
+import { checkpointIn } from 'makemoe/dist/runs/run-folder'
 import { type BenchSize, type SizeName, sizes } from './sizes'
 import type { TeamAnswer, TeamRequest } from './team-worker'
 
@@ -74,7 +75,7 @@ function modelsOf({
 
 /**
  * Measures, prints a table, and writes JSON if asked.
- * @throws ConfigError if a size cannot be shared by so many; CheckpointError; ClusterError if a worker was lost
+ * @throws ConfigError if a size cannot be shared by that many; CheckpointError; ClusterError if a worker was lost
  */
 export async function benchWorkers(options: WorkersBenchOptions): Promise<void> {
   const { workers: counts, parallel = 'experts', capacityFactors = [Infinity, 1], rounds, json, trustNetwork = false } = options
@@ -97,7 +98,7 @@ export async function benchWorkers(options: WorkersBenchOptions): Promise<void> 
           const capacity = Number.isFinite(factor) ? { capacityFactor: factor } : {}
           const request: TeamRequest = { ...model, ...capacity, parallel, rounds }
           const file = join(scratch, 'answer.json')
-          const command = [process.execPath, join(__dirname, 'team-worker.js'), JSON.stringify(request), file]
+          const command = [process.execPath, join(projectRoot(), 'test/dist/bench/team-worker.js'), JSON.stringify(request), file]
           const { lost } = await launch({ workers, isolated, command, signal })
           if (lost !== undefined) throw new ClusterError(lost)
           const { together, alone, bytesSent, busiest } = JSON.parse(readFileSync(file, 'utf8')) as TeamAnswer // worker 0 wrote it

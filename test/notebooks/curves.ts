@@ -1,9 +1,9 @@
 /** `data/curves.json`, the losses of full runs: a full run of a notebook renews its own, which other notebooks and the README quote. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { MakemoeError } from '../../base/errors'
-import { writeFileAtomic } from '../../base/files'
-import { projectRoot } from '../setup/paths'
+import { MakemoeError } from 'makemoe/dist/base/errors'
+import { writeFileAtomic } from 'makemoe/dist/base/files'
+import { projectRoot } from 'makemoe/dist/cli/setup/paths'
 import { joined, type Notebook, outputsOf, plotlyType, titleOf } from './notebook'
 
 interface Trace {
@@ -13,7 +13,7 @@ interface Trace {
 }
 
 /** The evaluations in a notebook's training figure, or undefined if it has none. */
-export function curvesIn(notebook: Notebook): Record<'steps' | 'train' | 'val', readonly number[]> | undefined {
+function curvesIn(notebook: Notebook): Record<'steps' | 'train' | 'val', readonly number[]> | undefined {
   const figure = outputsOf(notebook).find((output) => titleOf(output)?.startsWith('Training'))
   const traces = (figure?.data?.[plotlyType] as { data?: Trace[] } | undefined)?.data ?? []
   const [train, val] = ['train', 'validation'].map((name) => traces.find((trace) => trace.name === name))
@@ -21,7 +21,7 @@ export function curvesIn(notebook: Notebook): Record<'steps' | 'train' | 'val', 
 }
 
 /** How many batches of a split an evaluation of the notebook takes in a full run. @throws MakemoeError if its cells do not say so */
-export function evaluationBatchesOf(name: string, { cells }: Notebook): number {
+function evaluationBatchesOf(name: string, { cells }: Notebook): number {
   const found = cells.map(({ source }) => /evalIters(?: =|:) Math\.min\((\d+), steps\)/.exec(joined(source))?.[1]).find(Boolean)
   if (found === undefined) throw new MakemoeError(`${name}: got no evalIters, expected a cell with Math.min(NUMBER, steps)`)
   return Number(found)

@@ -3,8 +3,9 @@
  * that it does not trust, so a drawing gets a PNG. It does draw interactive figures, but would show a PNG beside one instead, at its full
  * size, so a figure gets an SVG, for code hosts. Only whoever commits outputs needs this, and Chromium.
  */
+
+import { SetupError } from 'makemoe/dist/base/errors'
 import type { Browser, Page } from 'playwright-core'
-import { SetupError } from '../../base/errors'
 import { joined, type Notebook, type Output, outputsOf, plotlyType } from './notebook'
 
 /** Pixels of the file for each pixel on the page: sharp on high-density screens. */

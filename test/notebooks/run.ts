@@ -1,5 +1,5 @@
 /**
- * `makemoe notebooks`: runs the notebooks in a real kernel and looks at what came out. In short form it checks; in full it trains, adds a
+ * `npm run notebooks`: runs the notebooks in a real kernel and checks what they show. In short form it checks; in full it trains, adds a
  * picture to each figure for pages that run nothing, and keeps the outputs.
  */
 
@@ -8,126 +8,18 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { keysOf } from '../base/assertions'
-import { MakemoeError } from '../base/errors'
-import { writeFileAtomic } from '../base/files'
-import { keepCurves } from './notebooks/curves'
-import { joined, type Notebook, type Output, outputsOf, plotlyType, titleOf } from './notebooks/notebook'
-import { addPictures, requireChromium } from './notebooks/pictures'
-import { paths, projectRoot } from './setup/paths'
-
-/** A notebook that does not run, or lacks something that it should show. */
-export class NotebookError extends MakemoeError {
-  override name = 'NotebookError'
-}
-
-/** What each notebook must show: titles of figures, number of drawings, words in its printed output. */
-const expectations = {
-  makeMoE_from_Scratch: {
-    drawings: 5,
-    figures: [
-      'The 65 characters of the text',
-      'Attention weights without the scale',
-      'Top-k gates (left), softmax over all experts (right)',
-      'Who is chosen for one token, over many draws',
-      '512 tokens through 8 experts',
-      'Parameters of the model (click to look inside)',
-      'Training, without capacity',
-      'Who does the work in each layer',
-      'First choice of each character, layer 7',
-      'Characters in the color of their expert, layer 0',
-    ],
-    words: [
-      '65 characters',
-      'hii there',
-      'all three agree',
-      '8.996545 M parameters, 2.674369 M of them active',
-      "our model and lib's agree",
-      'by hand 4.1744, crossEntropy 4.1744',
-      'step 20:',
-    ],
-  },
-  makeMoE_from_Scratch_with_Expert_Capacity: {
-    drawings: 7,
-    figures: [
-      'In token order, as in the original',
-      'By choice, then gate, as in our default',
-      'Whose tokens are dropped',
-      'What the capacity factor costs and saves',
-      'What two processes wait and send',
-      'Training, capacity factor 1',
-      'What capacity costs (validation)',
-    ],
-    words: ['factor 1: at most 128 pairs', 'token 5 (gate 0.95): expert 0 is full with 0, 1, 2, 3', 'as in lib', 'length 3: capacity 0'],
-  },
-  makeMoE_Concise: {
-    drawings: 0,
-    figures: [
-      'Training, concise',
-      'sigmoid router',
-      'SwiGLU experts',
-      'shared expert',
-      'capacity factor 1',
-      'expert choice',
-      'Xavier start',
-      'balancing loss',
-      'four choices',
-    ],
-    words: [
-      '8.996545 M parameters',
-      'ln 65 is 4.174',
-      'balanced: 0.0100',
-      'MatMul of [16, 64], [128, 65]',
-      '`return tf.matMul(row, model.head.weight);`',
-    ],
-  },
-  makeMoE_Routing_Laboratory: {
-    drawings: 1,
-    figures: [
-      'Training, to be watched',
-      'Who does the work in each layer',
-      'Chosen together, layer 7',
-      'Characters in the color of their expert, layer 0',
-      'Characters in the color of their expert, layer 7',
-      'Validation loss of each seed',
-      'Validation loss against steps',
-      'Validation loss against FLOPs',
-      'Validation loss against seconds',
-      'What is lost without one expert',
-      'Saturation',
-    ],
-    words: ['8 layers, 2048 tokens', 'sequence: by hand', 'dense, equal active parameters', 'experts at random'],
-  },
-} as const
-
-export type NotebookName = keyof typeof expectations
-export const notebookNames = keysOf(expectations)
-
-const textOf = (output: Output): string => joined(output.text)
-
-/**
- * Looks at an executed notebook.
- * @throws NotebookError that names what is wrong
- */
-export function checkNotebook(name: NotebookName, notebook: Notebook): void {
-  const wrong = (problem: string): NotebookError => new NotebookError(`${name}: ${problem}`)
-  const outputs = outputsOf(notebook)
-  const stderr = outputs.find((output) => output.output_type === 'error' || output.name === 'stderr')
-  if (stderr) throw wrong(`a cell wrote an error: ${textOf(stderr).slice(0, 500)}`)
-  const { drawings, figures, words } = expectations[name]
-  const titles = new Set(outputs.map(titleOf))
-  for (const title of figures) if (!titles.has(title)) throw wrong(`the figure '${title}' is missing`)
-  const drawn = outputs.filter(({ data }) => data?.['image/svg+xml'] && !data[plotlyType]).length
-  if (drawn !== drawings) throw wrong(`got ${drawn} drawings, expected ${drawings}`)
-  const printed = outputs.map(textOf).join('\n')
-  for (const word of words) if (!printed.includes(word)) throw wrong(`the text '${word}' is missing`)
-}
+import { writeFileAtomic } from 'makemoe/dist/base/files'
+import { paths, projectRoot } from 'makemoe/dist/cli/setup/paths'
+import { keepCurves } from './curves'
+import { checkNotebook, NotebookError, type NotebookName, textOf } from './expectations'
+import type { Notebook } from './notebook'
+import { addPictures, requireChromium } from './pictures'
 
 /** Runs a notebook; resolves with it and its outputs. */
 async function execute(name: NotebookName, scratch: string, steps: number | undefined, checks: readonly string[]): Promise<Notebook> {
   const target = join(scratch, `${name}.ipynb`)
   const env = { ...process.env, ...(steps === undefined ? {} : { MAKEMOE_STEPS: String(steps) }) }
-  const args = [paths.beside('../notebooks/execute.py'), join('notebooks', `${name}.ipynb`), target, ...checks]
+  const args = ['test/notebooks/execute.py', join('notebooks', `${name}.ipynb`), target, ...checks]
   const child = spawn(paths.python(), args, { cwd: projectRoot(), env, stdio: ['ignore', 'pipe', 'pipe'] })
   let stderr = ''
   const lines = createInterface({ input: child.stdout })
@@ -181,7 +73,7 @@ async function runNotebook(name: NotebookName, full: boolean, scratch: string): 
 }
 
 /**
- * Runs notebooks, each whatever becomes of the others.
+ * Runs notebooks, one after the other; continues after a failure.
  * @param full with full training, keeping the outputs
  * @throws NotebookError with what is wrong in each
  * @throws SetupError without Chromium, if `full`

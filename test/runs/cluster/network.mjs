@@ -1,9 +1,9 @@
 // Simulated machines: each worker has one core and a network namespace of its own, joined to the others by veth links of a given rate (tc's tbf).
 // node test/runs/cluster/network.mjs [--workers 2,4] [--experts 8,16,32,64] [--gbit 1,10] [--rounds 4] [--json FILE] [--figure FILE.html]
-// needs util-linux and iproute2, an unprivileged user namespace, and lib compiled; a quiet machine for numbers that mean something.
+// needs util-linux and iproute2, an unprivileged user namespace, and lib and test/bench compiled (`npm run bench -- --help` does it); a quiet machine for numbers that mean something.
 //
 // A machine's arithmetic is measured alone, with the share of the batch and of the experts that it would have; what it waits is measured among
-// all workers, as the step together less the same step without exchanges (lib/cli/bench/workers.ts). Speed-up: the step of one machine over
+// all workers, as the step together less the same step without exchanges (test/bench/workers.ts). Speed-up: the step of one machine over
 // the sum of the two. What is missing: latency (netem is not in every kernel; here it is that of this machine's kernel), and cores: where
 // there are fewer than workers, they share them while they wait for each other, too, and TensorFlow's transport needs a core for about
 // 4 Gbit/s, so that waiting is overestimated.
@@ -36,7 +36,7 @@ if (!process.env.MAKEMOE_SIMULATION) {
   process.exit(status ?? 1)
 }
 
-const worker = resolve(import.meta.dirname, '../../../lib/dist/cli/bench/team-worker.js')
+const worker = resolve(import.meta.dirname, '../../dist/bench/team-worker.js')
 const scratch = mkdtempSync(join(tmpdir(), 'makemoe-network-'))
 const sh = (line) => execFileSync('/bin/sh', ['-ec', line], { stdio: ['ignore', 'ignore', 'inherit'] })
 const median = (times) => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]

@@ -1,0 +1,49 @@
+/** `npm run bench`: the command and its options. */
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { ConfigError } from 'makemoe/dist/base/errors'
+import { natural, number } from 'makemoe/dist/cli/option-values'
+import { setup } from 'makemoe/dist/cli/setup/setup'
+import { parallelisms } from 'makemoe/dist/runs/cluster/member'
+import type { BenchOptions } from './bench'
+import type { WorkersBenchOptions } from './workers'
+
+/** Numbers of processes: `1,2,4`. */
+function counts(text: string): number[] {
+  const numbers = text.split(',').map(natural)
+  if (numbers.some((count) => count > 8)) throw new InvalidArgumentError('expected 1 to 8 each.')
+  return numbers
+}
+
+/** Capacity factors: `0.5,1,none`; none is Infinity. */
+function factors(text: string): number[] {
+  const numbers = text.split(',').map((each) => (each === 'none' ? Infinity : number(each)))
+  if (numbers.some((factor) => factor <= 0)) throw new InvalidArgumentError('expected positive numbers, or none.')
+  return numbers
+}
+
+export function register(program: Command): void {
+  program
+    .command('bench')
+    .description('milliseconds of a step, an evaluation batch and a character; beside PyTorch if it is there')
+    .allowExcessArguments(false)
+    .option('--with-pytorch', 'fetch PyTorch into the virtual environment')
+    .option('--rounds <number>', 'turns of each', natural, 8)
+    .addOption(new Option('--size <name>', 'of the model').choices(['default', 'context', 'wide', 'experts', 'all']).default('default'))
+    .option('--growth <file>', 'measure how time and memory grow with each dimension, and draw it (HTML)')
+    .option('--json <file>', 'write the numbers as JSON')
+    .option('--workers <numbers>', 'measure a step in these numbers of processes instead, such as 1,2,4: time, bytes sent, waiting', counts)
+    .addOption(new Option('--parallel <what>', 'with --workers: what they share out').choices(parallelisms))
+    .option('--capacity-factors <numbers>', 'with --workers: such as 0.5,1,none (default: none,1)', factors)
+    .option('--checkpoint <folder>', "with --workers: a run whose model is measured, on its text, instead of a size's")
+    .option('--trust-network', 'with --workers, where they cannot have a network of their own')
+    .action(async ({ workers, ...options }: BenchOptions & Omit<WorkersBenchOptions, 'workers'> & { workers?: number[] }) => {
+      if (workers) {
+        await setup({ jupyter: false, text: options.checkpoint !== undefined }, (line) => console.error(line))
+        return await (await import('./workers')).benchWorkers({ ...options, workers })
+      }
+      const alone = (['parallel', 'capacityFactors', 'checkpoint', 'trustNetwork'] as const).find((name) => options[name] !== undefined)
+      if (alone) throw new ConfigError(`${alone}: got it without --workers, expected both`)
+      await setup({ jupyter: false, text: false, pytorch: options.withPytorch ?? false }, (line) => console.error(line))
+      await (await import('./bench')).bench(options)
+    })
+}
