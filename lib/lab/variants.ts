@@ -1,8 +1,10 @@
 /**
  * Variants to compare, by the question that they answer. The first of each is what the others are compared with: the model as its config
- * has it. A question is one entry here. Initializers are loaded when they are asked for, so that the names can be had without TensorFlow.
+ * has it. A question is one entry here.
  */
 import type { Config } from '../makemoe/config'
+import { kaimingInit, scaledInit } from '../makemoe/model/initialization'
+import { lecunNormal, xavierNormal } from '../makemoe/nn/initializers'
 import type { Parts } from '../runs/parts'
 
 /** What makes all trainings of a comparison equal; no variant changes it. */
@@ -67,17 +69,13 @@ export const comparisons = {
     'dense, equal total parameters': { numExperts: 1, topK: 1, router: 'topk', expertWidth: E * F },
   }),
   /** How the weights start. */
-  init: () => {
-    const { kaimingInit, scaledInit } = require('../makemoe/model/initialization') as typeof import('../makemoe/model/initialization')
-    const { lecunNormal, xavierNormal } = require('../makemoe/nn/initializers') as typeof import('../makemoe/nn/initializers')
-    return {
-      scaled: { initialization: 'scaled' },
-      kaiming: { initialization: 'kaiming' },
-      xavier: { parts: { init: { ...scaledInit, attention: xavierNormal, expert: xavierNormal, residual: xavierNormal } } },
-      lecun: { parts: { init: { ...scaledInit, expert: lecunNormal, residual: lecunNormal } } },
-      'kaiming, small head': { parts: { init: { ...kaimingInit, head: scaledInit.head } } },
-    }
-  },
+  init: () => ({
+    scaled: { initialization: 'scaled' },
+    kaiming: { initialization: 'kaiming' },
+    xavier: { parts: { init: { ...scaledInit, attention: xavierNormal, expert: xavierNormal, residual: xavierNormal } } },
+    lecun: { parts: { init: { ...scaledInit, expert: lecunNormal, residual: lecunNormal } } },
+    'kaiming, small head': { parts: { init: { ...kaimingInit, head: scaledInit.head } } },
+  }),
 } as const satisfies Record<string, (config: Config) => Variants>
 
 export type ComparisonName = keyof typeof comparisons

@@ -64,12 +64,8 @@ type StridedSliceAttributes = Readonly<
     Record<'beginMask' | 'endMask' | 'ellipsisMask' | 'newAxisMask' | 'shrinkAxisMask', number>
 >
 
-let registered = false
-
-/** Registers all gradients; a second call does nothing. */
+/** Registers all gradients; to be called once. */
 export function registerGradients(): void {
-  if (registered) return
-  registered = true
   tf.registerGradient({
     kernelName: 'BatchMatMul',
     inputsToSave: ['a', 'b'],

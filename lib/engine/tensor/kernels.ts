@@ -26,14 +26,17 @@ const matMul = kernel(({ a, b }: Two, { transposeA, transposeB }: { transposeA: 
 })
 
 const biasAdd = kernel(({ a, b }: Two): Tensor => op('BiasAdd', [a, b]))
-const plainAdd = tf.getKernel('Add', 'tensorflow').kernelFunc
 
-const add: KernelFunc = (params) => {
-  const { a, b } = params.inputs
-  if (!a || !b) return plainAdd(params)
-  const isBias = a.dtype === 'float32' && b.dtype === 'float32' && a.shape.length === 2 && b.shape.length === 1 && a.shape[1] === b.shape[0]
-  return isBias ? biasAdd(params) : plainAdd(params)
-}
+/** @param plainAdd for what is no bias */
+const addOr =
+  (plainAdd: KernelFunc): KernelFunc =>
+  (params) => {
+    const { a, b } = params.inputs
+    if (!a || !b) return plainAdd(params)
+    const areFloats = a.dtype === 'float32' && b.dtype === 'float32'
+    const isBias = areFloats && a.shape.length === 2 && b.shape.length === 1 && a.shape[1] === b.shape[0]
+    return isBias ? biasAdd(params) : plainAdd(params)
+  }
 
 const splitV = kernel(({ x }: { x: Tensor }, attributes: { numOrSizeSplits: number | number[]; axis: number }): Tensor[] => {
   const axis = at(tf.util.parseAxisParam(attributes.axis, x.shape), 0)
@@ -43,18 +46,16 @@ const splitV = kernel(({ x }: { x: Tensor }, attributes: { numOrSizeSplits: numb
   return multiOp('SplitV', operands, sizes.length, { num_split: sizes.length, T: { type: x.dtype } })
 })
 
-const replacements: readonly (readonly [kernelName: string, kernelFunc: KernelFunc])[] = [
-  ['GatherV2', gather],
-  ['BatchMatMul', matMul],
-  ['Add', add],
-  ['SplitV', splitV],
-]
-
-/** Replaces the kernels; a second call does nothing. */
+/** Replaces the kernels; to be called once. */
 export function replaceKernels(): void {
   const backendName = 'tensorflow'
-  for (const [kernelName, kernelFunc] of replacements) {
-    if (tf.getKernel(kernelName, backendName).kernelFunc === kernelFunc) continue
+  const replacements: Readonly<Record<string, KernelFunc>> = {
+    GatherV2: gather,
+    BatchMatMul: matMul,
+    Add: addOr(tf.getKernel('Add', backendName).kernelFunc),
+    SplitV: splitV,
+  }
+  for (const [kernelName, kernelFunc] of Object.entries(replacements)) {
     tf.unregisterKernel(kernelName, backendName)
     tf.registerKernel({ kernelName, backendName, kernelFunc })
   }

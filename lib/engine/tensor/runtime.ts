@@ -1,10 +1,11 @@
 /**
- * The one place that loads TensorFlow and tfjs, and the only one that reaches into tfjs's internals. tfjs-node's backend gets our binding
- * (tensorflow/) where its compiled addon would be; the rest is what tfjs-node's index does. What newer Node versions no longer have is
- * supplied, and TensorFlow's start-up notices are kept from the reader (its real errors still pass).
+ * The one place that loads TensorFlow and tfjs, when either is first used, and the only one that reaches into tfjs's internals.
+ * tfjs-node's backend gets our binding (tensorflow/) where its compiled addon would be; the rest is what tfjs-node's index does. What newer
+ * Node versions no longer have is supplied, and TensorFlow's start-up notices are kept from the reader (its real errors still pass).
  */
 import type { Tensor, Variable } from '@tensorflow/tfjs'
 import { TensorError } from '../../base/errors'
+import { lazyExport } from '../../base/lazy-export'
 import { type Binding, newBinding, type TensorMetadata, type TfjsBinding } from '../tensorflow/binding'
 import { withQuietStderr } from '../tensorflow/quiet'
 
@@ -31,19 +32,25 @@ export interface NodeBackend {
   createOutputTensor(metadata: TensorMetadata): Tensor
 }
 
-// Deprecated (with a warning) or removed in newer Node versions, still called by tfjs-node.
-const util: Record<string, unknown> = require('node:util')
-util.isNullOrUndefined = (value: unknown) => value === null || value === undefined
-util.isArray = Array.isArray
+/** What tfjs-node still calls although newer Node versions deprecate it (with a warning) or lack it. */
+function restoreNodeUtil(): void {
+  const util: Record<string, unknown> = require('node:util')
+  util.isNullOrUndefined = (value: unknown) => value === null || value === undefined
+  util.isArray = Array.isArray
+}
 
-process.env.TF_CPP_MIN_LOG_LEVEL ??= '2'
-// TensorFlow asks for oneDNN's kernels by itself on some processors only. Without them (AMD, Milan) a matrix product packs both factors
-// again at every call: a step took 15 % more processor time and up to a quarter more memory, at every size.
-process.env.TF_ENABLE_ONEDNN_OPTS ??= '1'
+function setEnvironment(): void {
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2'
+  // TensorFlow asks for oneDNN's kernels by itself on some processors only. Without them (AMD, Milan) a matrix product packs both factors
+  // again at every call: a step took 15 % more processor time and up to a quarter more memory, at every size.
+  process.env.TF_ENABLE_ONEDNN_OPTS ??= '1'
+}
 
 type Tfjs = typeof import('@tensorflow/tfjs')
 
 function load(): { tf: Tfjs; binding: TfjsBinding } {
+  restoreNodeUtil()
+  setEnvironment()
   const tf: Tfjs = require('@tensorflow/tfjs')
   require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels')
   const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend') as {
@@ -64,15 +71,22 @@ function load(): { tf: Tfjs; binding: TfjsBinding } {
   return { tf, binding }
 }
 
-const loaded = withQuietStderr(load)
+let loaded: ReturnType<typeof load> | undefined
 
-export const { tf } = loaded
+function runtime(): ReturnType<typeof load> {
+  loaded ??= withQuietStderr(load)
+  return loaded
+}
+
+/** tfjs on TensorFlow. */
+export declare const tf: Tfjs
+lazyExport<{ tf: Tfjs }, 'tf'>(exports, 'tf', () => runtime().tf)
 
 /** tfjs-node's backend. */
 export const backend = (): NodeBackend => tf.backend() as unknown as NodeBackend
 
 /** The binding to TensorFlow. */
-export const binding = (): TfjsBinding => loaded.binding
+export const binding = (): TfjsBinding => runtime().binding
 
 /** What we use of tfjs's engine beside its public methods. */
 interface EngineInternals {

@@ -1,34 +1,52 @@
 /**
  * The parts of a mixture by name: config fields and options `router`, `expert`, `dropPolicy`, `balance`. A new one is a file beside its
- * like and a line here; validation, --help, config.json and MLflow follow. Each is loaded when it is made, so that the names can be had
- * without TensorFlow.
+ * like and a line here; validation, --help, config.json and MLflow follow.
  */
 import { ConfigError } from '../../base/errors'
 import { nearest } from '../../base/nearest'
+import { balancingBias } from './balance/bias'
+import { importanceLoss } from './balance/importance'
+import { loadLoss } from './balance/load'
+import { sequenceLoss } from './balance/sequence'
+import { switchLoss } from './balance/switch'
+import { zLoss } from './balance/z'
 import type { BalancingLoss, BalancingState, DropPolicy, ExpertModule, Make, RouterModule } from './contracts'
+import { inOrder } from './drop-policy/order'
+import { atRandom } from './drop-policy/random'
+import { byRank } from './drop-policy/rank'
+import { geluExpert } from './expert/gelu'
+import { reluExpert } from './expert/relu'
+import { swigluExpert } from './expert/swiglu'
+import { expertChoiceRouter } from './router/expert-choice'
+import { hashRouter } from './router/hash'
+import { noisyTopkRouter } from './router/noisy-topk'
+import { randomRouter } from './router/random'
+import { sigmoidRouter } from './router/sigmoid'
+import { switchRouter } from './router/switch'
+import { topkRouter } from './router/topk'
 
 export type { DropPolicy } from './contracts'
 
 export const routers = {
-  'noisy-topk': (...of) => (require('./router/noisy-topk') as typeof import('./router/noisy-topk')).noisyTopkRouter(...of),
-  topk: (...of) => (require('./router/topk') as typeof import('./router/topk')).topkRouter(...of),
-  sigmoid: (...of) => (require('./router/sigmoid') as typeof import('./router/sigmoid')).sigmoidRouter(...of),
-  switch: (...of) => (require('./router/switch') as typeof import('./router/switch')).switchRouter(...of),
-  'expert-choice': (...of) => (require('./router/expert-choice') as typeof import('./router/expert-choice')).expertChoiceRouter(...of),
-  hash: (...of) => (require('./router/hash') as typeof import('./router/hash')).hashRouter(...of),
-  random: (...of) => (require('./router/random') as typeof import('./router/random')).randomRouter(...of),
+  'noisy-topk': noisyTopkRouter,
+  topk: topkRouter,
+  sigmoid: sigmoidRouter,
+  switch: switchRouter,
+  'expert-choice': expertChoiceRouter,
+  hash: hashRouter,
+  random: randomRouter,
 } as const satisfies Record<string, Make<RouterModule>>
 
 export const experts = {
-  relu: (...of) => (require('./expert/relu') as typeof import('./expert/relu')).reluExpert(...of),
-  gelu: (...of) => (require('./expert/gelu') as typeof import('./expert/gelu')).geluExpert(...of),
-  swiglu: (...of) => (require('./expert/swiglu') as typeof import('./expert/swiglu')).swigluExpert(...of),
+  relu: reluExpert,
+  gelu: geluExpert,
+  swiglu: swigluExpert,
 } as const satisfies Record<string, Make<ExpertModule>>
 
 export const dropPolicies = {
-  order: (weights) => (require('./drop-policy/order') as typeof import('./drop-policy/order')).inOrder(weights),
-  rank: (weights) => (require('./drop-policy/rank') as typeof import('./drop-policy/rank')).byRank(weights),
-  random: (...of) => (require('./drop-policy/random') as typeof import('./drop-policy/random')).atRandom(...of),
+  order: inOrder,
+  rank: byRank,
+  random: atRandom,
 } as const satisfies Record<string, DropPolicy>
 
 /** A balancing method: a loss and its usual weight, or a state and its usual step. */
@@ -37,15 +55,12 @@ export type BalancingMethod =
   | { readonly weight: number; readonly state: (numExperts: number, weight: number) => BalancingState }
 
 export const balances = {
-  switch: { weight: 0.01, loss: (of) => (require('./balance/switch') as typeof import('./balance/switch')).switchLoss(of) },
-  importance: {
-    weight: 0.1,
-    loss: (of) => (require('./balance/importance') as typeof import('./balance/importance')).importanceLoss(of),
-  },
-  load: { weight: 0.1, loss: (of) => (require('./balance/load') as typeof import('./balance/load')).loadLoss(of) },
-  z: { weight: 0.001, loss: (of) => (require('./balance/z') as typeof import('./balance/z')).zLoss(of) },
-  sequence: { weight: 0.0001, loss: (of) => (require('./balance/sequence') as typeof import('./balance/sequence')).sequenceLoss(of) },
-  bias: { weight: 0.001, state: (...of) => (require('./balance/bias') as typeof import('./balance/bias')).balancingBias(...of) },
+  switch: { weight: 0.01, loss: switchLoss },
+  importance: { weight: 0.1, loss: importanceLoss },
+  load: { weight: 0.1, loss: loadLoss },
+  z: { weight: 0.001, loss: zLoss },
+  sequence: { weight: 0.0001, loss: sequenceLoss },
+  bias: { weight: 0.001, state: balancingBias },
 } as const satisfies Record<string, BalancingMethod>
 
 export type RouterName = keyof typeof routers
