@@ -1,5 +1,6 @@
 /** `makemoe compare`: variants trained under equal conditions, and a table that says which differences are more than noise. */
 import { basename, extname, join, relative } from 'node:path'
+import { type Command, Option } from 'commander'
 import { isOneOf, keysOf } from '../base/assertions'
 import { ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
@@ -8,19 +9,22 @@ import { compare, type Measurement } from '../lab/compare'
 import { comparisonFormat } from '../lab/comparison-file'
 import { comparisonTable, describeComparison, summarize } from '../lab/summary'
 import { type ComparisonName, comparisons, type Variants } from '../lab/variants'
-import type { Config } from '../makemoe/config'
+import { type Config, preset, validateConfig } from '../makemoe/config'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import { Dataset } from '../makemoe/text/dataset'
 import { comparisonCurves, comparisonLosses } from '../show/plot/comparison'
 import { figurePage } from '../show/plot/html'
 import { compiler } from './compiler'
 import { nowAndThen } from './now-and-then'
+import { natural } from './option-values'
+import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, setUpQuietly } from './options'
 import { importFile } from './parts'
 import { projectRoot } from './setup/paths'
 import { stoppedStatus, stopSignal } from './stopping'
 import { textOf } from './text-of'
 
-export interface CompareCommandOptions {
+interface CompareCommandOptions {
+  readonly preset: string
   readonly what?: ComparisonName
   /** A file with variants of one's own. */
   readonly variants?: string
@@ -33,12 +37,45 @@ export interface CompareCommandOptions {
   readonly eager?: boolean
 }
 
+/** What a comparison has in place of the preset's, unless it is given. */
+const defaults = { steps: 1000, evalInterval: 'a tenth of the steps', evalIters: 50 } as const
+
+/** @throws ConfigError */
+function sharedConfig(name: string, given: Partial<Config>): Config {
+  const { steps = defaults.steps, evalIters = defaults.evalIters } = given
+  return validateConfig({ ...preset(name), evalInterval: Math.max(1, Math.ceil(steps / 10)), ...given, steps, evalIters })
+}
+
+export function register(program: Command): void {
+  const command = addCommand(program, 'compare', 'train variants under equal conditions and say which differences are more than noise')
+    .addOption(
+      new Option(
+        '--what <name>',
+        'variants of the model that the other options describe: ways to balance; routers; which, how many and how wide experts; capacity factors and drop policies; dense models; first weights',
+      ).choices(keysOf(comparisons)),
+    )
+    .option(
+      '--variants <file>',
+      'your own: a TypeScript file with export const variants = { wide: { expertWidth: 1024 }, ... }; the fields are those of config.json',
+    )
+    .option('--against <variant>', 'the one that the others are compared with (default: the first)')
+    .addOption(presetOption('what the variants share; the values below are of the default'))
+    .option('--seeds <number>', 'trainings of each variant, with the seeds from --seed on', natural, 3)
+    .option('--out <folder>', 'where results are kept; what is there is not trained again (default: data/runs/compare)')
+    .option('--text <file>', 'the text to learn (default: Tiny Shakespeare)')
+  addConfigOptions(addEagerOption(command), defaults).action(async (options: CompareCommandOptions & Readonly<Record<string, unknown>>) => {
+    const config = sharedConfig(options.preset, configOptions(options))
+    await setUpQuietly(options.text === undefined)
+    process.exitCode = await compareVariants(config, options)
+  })
+}
+
 /**
  * Trains, measures, prints the table and writes JSON and figures.
  * @returns the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM
  * @throws ConfigError before anything is trained
  */
-export async function compareVariants(config: Config, options: CompareCommandOptions): Promise<number> {
+async function compareVariants(config: Config, options: CompareCommandOptions): Promise<number> {
   const { name, variants: unordered } = await chosen(config, options)
   const variants = withFirst(unordered, options.against)
   const corpus = textOf(options)

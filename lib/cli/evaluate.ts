@@ -1,10 +1,12 @@
 /** `makemoe evaluate`: the exact loss of a checkpoint. */
+import type { Command } from 'commander'
 import { createStreams } from '../engine/tensor/streams'
 import { Dataset } from '../makemoe/text/dataset'
 import { exactLoss, makeLossSum } from '../makemoe/train/evaluate'
 import { loadCheckpoint } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import { compiler } from './compiler'
+import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions, setUpQuietly } from './options'
 import { loadParts } from './parts'
 import { textDifference, textOf } from './text-of'
 
@@ -12,16 +14,24 @@ import { textDifference, textOf } from './text-of'
 export const lookingAhead =
   'note: the experts of this model choose tokens, later ones too: its losses are of a model that looks ahead, and it cannot write'
 
-export interface EvaluateOptions {
-  readonly checkpoint: string
+interface EvaluateOptions extends CheckpointOptions {
   readonly text?: string
-  readonly parts?: string
   readonly json?: boolean
   readonly eager?: boolean
 }
 
+export function register(program: Command): void {
+  const command = addCheckpointOptions(addCommand(program, 'evaluate', 'the exact mean cross-entropy over the whole validation split'))
+    .option('--text <file>', 'the text (default: the one it was trained on)')
+    .option('--json', 'print one JSON object')
+  addEagerOption(command).action(async (options: EvaluateOptions) => {
+    await setUpQuietly(options.text === undefined)
+    await evaluateCheckpoint(options)
+  })
+}
+
 /** Prints the mean cross-entropy over the validation split, in nats and in bits per character. */
-export async function evaluateCheckpoint(options: EvaluateOptions): Promise<void> {
+async function evaluateCheckpoint(options: EvaluateOptions): Promise<void> {
   const { parts, partsFile } = await loadParts(options.parts)
   const { model, tokenizer, config, text } = loadCheckpoint(checkpointIn(options.checkpoint), parts, partsFile)
   const corpus = textOf(options, text)

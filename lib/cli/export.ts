@@ -1,4 +1,5 @@
 /** `makemoe export`: a trained model as one HTML file that writes text and shows its experts at work, offline, in any browser. */
+import { type Command, Option } from 'commander'
 import { CheckpointError, ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { Dataset } from '../makemoe/text/dataset'
@@ -7,17 +8,31 @@ import { loadCheckpoint, partsOf } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import type { Page } from '../show/page/page'
 import type { Precision } from '../show/page/weights'
+import { natural } from './option-values'
+import { addCheckpointOptions, addCommand, type CheckpointOptions, setUpQuietly } from './options'
 import { loadParts } from './parts'
 import { textOf } from './text-of'
 
-export interface ExportOptions {
-  readonly checkpoint: string
+export interface ExportOptions extends CheckpointOptions {
   readonly out: string
-  readonly parts?: string
   readonly precision: Precision
   readonly text?: string
   readonly prompt?: string
   readonly characters: number
+}
+
+export function register(program: Command): void {
+  const description = 'make one HTML file of a trained model: it writes in any browser, offline, and shows its experts at work'
+  addCheckpointOptions(addCommand(program, 'export', description))
+    .requiredOption('--out <file>', 'the page, for example model.html')
+    .addOption(new Option('--precision <name>', 'of the weights').choices(['int8', 'fp16', 'fp32']).default('int8'))
+    .option('--text <file>', 'the text whose validation split is measured (default: the one it was trained on)')
+    .option('--prompt <text>', 'how the text on the page begins')
+    .option('--characters <number>', 'characters to measure', natural, 20_000)
+    .action(async (options: ExportOptions) => {
+      await setUpQuietly(options.text === undefined)
+      await exportPage(options)
+    })
 }
 
 /** Parts that change how a model is trained, and not what it computes. */

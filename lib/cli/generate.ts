@@ -1,4 +1,5 @@
 /** `makemoe generate`: a trained model continues a prompt, character by character. */
+import type { Command } from 'commander'
 import { at } from '../base/assertions'
 import { ConfigError } from '../base/errors'
 import { createStreams } from '../engine/tensor/streams'
@@ -6,11 +7,11 @@ import { generate, validateSampling } from '../makemoe/model/sampler'
 import { loadCheckpoint } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import { compiler } from './compiler'
+import { natural, number, seed } from './option-values'
+import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions, setUpQuietly } from './options'
 import { loadParts } from './parts'
 
-export interface GenerateTextOptions {
-  readonly checkpoint: string
-  readonly parts?: string
+interface GenerateTextOptions extends CheckpointOptions {
   readonly prompt?: string
   readonly tokens: number
   readonly temperature: number
@@ -22,8 +23,24 @@ export interface GenerateTextOptions {
   readonly eager?: boolean
 }
 
+export function register(program: Command): void {
+  const command = addCheckpointOptions(addCommand(program, 'generate', 'write text with a trained model'))
+    .option('--prompt <text>', 'how the text begins (default: a new line)')
+    .option('--tokens <number>', 'characters to write', natural, 500)
+    .option('--temperature <number>', 'below 1 more greedy, above 1 more random, 0 greedy', number, 0.8)
+    .option('--top-k <number>', 'sample from the K most likely characters only', natural)
+    .option('--top-p <number>', 'sample from the smallest set with this probability (nucleus)', number)
+    .option('--seed <number>', 'of the random numbers', seed, 1337)
+    .option('--samples <number>', 'texts to write', natural, 1)
+    .option('--like-makemoe', 'with dropout, routing noise and dropped tokens, as the original')
+  addEagerOption(command).action(async (options: GenerateTextOptions) => {
+    await setUpQuietly(false)
+    await generateText(options)
+  })
+}
+
 /** Streams one text, or prints several one after the other. */
-export async function generateText(options: GenerateTextOptions): Promise<void> {
+async function generateText(options: GenerateTextOptions): Promise<void> {
   const { tokens, temperature, samples, likeMakemoe = false } = options
   const sampling = { temperature, sampleTopK: options.topK, sampleTopP: options.topP }
   validateSampling(sampling)

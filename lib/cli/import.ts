@@ -1,6 +1,7 @@
 /** `makemoe import`: weights that makeMoE.py's model saved, as a checkpoint. */
 
 import { readFileSync } from 'node:fs'
+import type { Command } from 'commander'
 import { messageOf } from '../base/assertions'
 import { CheckpointError } from '../base/errors'
 import { requireNewFolder } from '../base/files'
@@ -8,14 +9,27 @@ import type { Config } from '../makemoe/config'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import { saveCheckpoint, sha256Of } from '../runs/checkpoint'
 import { importStateDict } from '../runs/import'
+import { addCommand, addConfigOptions, configOptions, setUpQuietly } from './options'
 import { recordedPath, textOf } from './text-of'
 
+interface ImportOptions {
+  readonly out: string
+  readonly text?: string
+}
+
+export function register(program: Command): void {
+  const command = addCommand(program, 'import', 'make a checkpoint of a state_dict that makeMoE.py saved as safetensors')
+    .argument('<file>', 'model.safetensors')
+    .requiredOption('--out <folder>', 'where the checkpoint goes')
+    .option('--text <file>', 'the text whose characters are the vocabulary (default: Tiny Shakespeare)')
+  addConfigOptions(command).action(async (file: string, options: ImportOptions & Readonly<Record<string, unknown>>) => {
+    await setUpQuietly(options.text === undefined)
+    await importWeights(file, configOptions(options), options)
+  })
+}
+
 /** @throws CheckpointError if the file is not a state_dict of makeMoE's model */
-export async function importWeights(
-  file: string,
-  config: Partial<Config>,
-  options: { readonly out: string; readonly text?: string },
-): Promise<void> {
+async function importWeights(file: string, config: Partial<Config>, options: ImportOptions): Promise<void> {
   requireNewFolder(options.out)
   let bytes: Buffer
   try {

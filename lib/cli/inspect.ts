@@ -1,6 +1,7 @@
 /** `makemoe inspect`: what the experts of a trained model do, as one HTML file. */
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import type { Command } from 'commander'
 import { ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { createStreams } from '../engine/tensor/streams'
@@ -11,25 +12,37 @@ import { checkpointIn } from '../runs/run-folder'
 import { renderInspection } from '../show/inspection/render'
 import { compiler } from './compiler'
 import { lookingAhead } from './evaluate'
+import { natural } from './option-values'
+import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions, setUpQuietly } from './options'
 import { loadParts } from './parts'
 import { withProgress } from './setup/progress'
 import { textDifference, textOf } from './text-of'
 
-export interface InspectCheckpointOptions {
-  readonly checkpoint: string
+interface InspectCheckpointOptions extends CheckpointOptions {
   readonly out?: string
   readonly text?: string
   /** Of the validation split; default: all. */
   readonly characters?: number
-  readonly parts?: string
   readonly eager?: boolean
+}
+
+export function register(program: Command): void {
+  const description = 'make one HTML file of what the experts of a trained model do, and of what is lost without each of them'
+  const command = addCheckpointOptions(addCommand(program, 'inspect', description))
+    .option('--out <file>', 'the page (default: inspect.html in the run folder)')
+    .option('--text <file>', 'the text whose validation split is observed (default: the one it was trained on)')
+    .option('--characters <number>', 'a quick estimate from the first characters of the validation split (default: all, exact)', natural)
+  addEagerOption(command).action(async (options: InspectCheckpointOptions) => {
+    await setUpQuietly(options.text === undefined)
+    await inspectCheckpoint(options)
+  })
 }
 
 /**
  * Writes the page.
  * @throws CheckpointError, ConfigError, TextError before anything is measured
  */
-export async function inspectCheckpoint(options: InspectCheckpointOptions): Promise<void> {
+async function inspectCheckpoint(options: InspectCheckpointOptions): Promise<void> {
   const { checkpoint, characters, out = join(checkpoint, 'inspect.html') } = options
   if (!/\.html?$/i.test(out)) throw new ConfigError(`out: got ${out}, expected a file that ends in .html`)
   const { parts, partsFile } = await loadParts(options.parts)

@@ -1,19 +1,34 @@
 /** `makemoe mlflow`: a real MLflow server on this machine alone; or sending what a run still has to send. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Command } from 'commander'
 import { RunError } from '../base/errors'
 import { lockFile } from '../base/files'
 import { MlflowClient, MlflowError, mlflowServer } from '../runs/track/mlflow-client'
 import { MlflowSync } from '../runs/track/mlflow-sync'
 import { readRunRecord, recordEnd } from '../runs/track/run-record'
 import { runInForeground } from './child'
+import { natural } from './option-values'
+import { addCommand } from './options'
 import { paths, projectRoot } from './setup/paths'
+import { setup } from './setup/setup'
+
+export function register(program: Command): void {
+  addCommand(program, 'mlflow', 'start a local MLflow server, or send what a run still has to send')
+    .option('--port <number>', 'of the server, on 127.0.0.1', natural, 5000)
+    .option('--sync <folder>', 'send what the server of MLFLOW_TRACKING_URI does not have of this run')
+    .action(async (options: { port: number; sync?: string }) => {
+      if (options.sync !== undefined) return syncRun(options.sync)
+      await setup({ jupyter: false, text: false, mlflow: true })
+      process.exitCode = await startMlflow(options.port)
+    })
+}
 
 /**
  * Runs the server until it ends; runs and artifacts lie in data/mlflow.
  * @returns its exit status
  */
-export function startMlflow(port: number): Promise<number> {
+function startMlflow(port: number): Promise<number> {
   const home = join(projectRoot(), 'data', 'mlflow')
   mkdirSync(home, { recursive: true })
   const address = `http://127.0.0.1:${port}`
@@ -33,7 +48,7 @@ export function startMlflow(port: number): Promise<number> {
  * Sends what the server does not have of a run. A run that was killed without a word is ended as KILLED.
  * @throws RunError if the folder is no run's, is in use, or the server does not take it
  */
-export async function syncRun(folder: string): Promise<void> {
+async function syncRun(folder: string): Promise<void> {
   const client = new MlflowClient(mlflowServer())
   const record = readRunRecord(folder)
   const unlock = lockFile(join(folder, 'lock'))

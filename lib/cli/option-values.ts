@@ -7,11 +7,14 @@ export function number(text: string): number {
   return value
 }
 
-export function natural(text: string): number {
+function integer(text: string, least: number): number {
   const value = number(text)
-  if (!Number.isInteger(value) || value < 1 || value > 1e9) throw new InvalidArgumentError('expected an integer from 1 to 1e9.')
+  if (!Number.isInteger(value) || value < least || value > 1e9) throw new InvalidArgumentError(`expected an integer from ${least} to 1e9.`)
   return value
 }
+
+export const natural = (text: string): number => integer(text, 1)
+export const naturalOrZero = (text: string): number => integer(text, 0)
 
 export function seed(text: string): number {
   const value = number(text)

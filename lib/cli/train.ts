@@ -4,12 +4,13 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
+import { type Command, Option } from 'commander'
 import { keysOf } from '../base/assertions'
 import { CheckpointError, ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { backend } from '../engine/tensor/op'
 import { createStreams, type Streams } from '../engine/tensor/streams'
-import type { Config } from '../makemoe/config'
+import { type Config, preset, validateConfig } from '../makemoe/config'
 import type { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import { generate } from '../makemoe/model/sampler'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
@@ -18,27 +19,33 @@ import { Dataset } from '../makemoe/text/dataset'
 import { describeProgress, type Progress } from '../makemoe/train/pace'
 import { Trainer, type TrainingState } from '../makemoe/train/trainer'
 import { buildModel, sha256Of } from '../runs/checkpoint'
-import { checkShares, type Member, type Parallelism } from '../runs/cluster/member'
+import { checkShares, type Member, type Parallelism, parallelisms } from '../runs/cluster/member'
 import { compareFacts, join as joinCluster, lossOf } from '../runs/cluster/membership'
 import { ClusterTeam, shareOfDataset, shareOfStreams } from '../runs/cluster/team'
 import { recordOf } from '../runs/parts'
 import { Run } from '../runs/run'
 import { loadResumable, type ResumableCheckpoint, RunFolder } from '../runs/run-folder'
 import { metricsFile, type RunStatus, readRunRecord } from '../runs/track/run-record'
-import { defaultTracker, type TrackerName } from '../runs/track/trackers'
+import { defaultTracker, type TrackerName, trackers } from '../runs/track/trackers'
 import { type LossCurve, lossCurves } from '../show/plot/charts'
 import { figurePage } from '../show/plot/html'
 import { deadExperts, loadFigure } from '../show/plot/routing-load'
+import { type ClusterOptions, memberOf } from './cluster-options'
 import { compiler } from './compiler'
 import { lookingAhead } from './evaluate'
+import { requireGpu } from './gpu'
+import { endWithLauncher } from './launcher'
 import { nowAndThen } from './now-and-then'
+import { natural, naturalOrZero, number } from './option-values'
+import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, setUpQuietly } from './options'
 import { type LoadedParts, loadParts } from './parts'
 import { newRunPath, projectRoot } from './setup/paths'
 import { stoppedStatus, stopSignal } from './stopping'
 import { recordedPath, textDifference, textOf } from './text-of'
 import { codeVersion, startWatchdog } from './watch'
+import { trainWithWorkers } from './workers'
 
-export interface TrainOptions {
+interface TrainOptions {
   readonly preset?: string
   readonly text?: string
   readonly out?: string
@@ -57,6 +64,52 @@ export interface TrainOptions {
   /** This process as one of several that train together. */
   readonly member?: Member | undefined
   readonly parallel?: Parallelism
+}
+
+export function register(program: Command): void {
+  const command = addEagerOption(addCommand(program, 'train', 'train a model and write a sample'))
+    .addOption(presetOption('default: bugs of the original fixed; makemoe: the original; tiny: words within a minute'))
+    .option('--resume <folder>', 'resume the run in this folder from its newest checkpoint')
+    .option('--checkpoint-every <number>', 'steps between checkpoints (default: 500)', natural)
+    .option('--keep <number>', 'newest checkpoints to keep, besides the best (default: 2)', natural)
+    .option('--parts <file>', 'TypeScript file that exports some of router, expert, balance, init, optimizer, attention, moe')
+    .addOption(
+      new Option('--tracker <name>', 'where the run is sent besides its folder (default: mlflow if MLFLOW_TRACKING_URI is set)').choices(
+        Object.keys(trackers),
+      ),
+    )
+    .option('--mlflow', 'the same as --tracker mlflow')
+    .option('--text <file>', "the text to learn (default: Tiny Shakespeare; with --resume, the run's own)")
+    .option('--out <folder>', "the run's folder (default: data/runs/<preset>-<seed>-<time>)")
+    .option('--sample <number>', 'characters to write at the end (default: 500)', naturalOrZero)
+    .option('--gpu', 'insist on a GPU')
+  addConfigOptions(command)
+    .optionsGroup('Several processes:')
+    .option('--workers <number>', 'processes on this machine that train together, 2 to 8 (--batch-size stays the total)', natural)
+    .option('--restarts <number>', 'with --workers: how often a run is resumed after a worker was lost (default: 3)', number)
+    .addOption(
+      new Option('--parallel <what>', 'what several workers share out: experts and sequences, or sequences alone').choices(parallelisms),
+    )
+    .option('--cluster <hosts>', 'host:port of each worker on several machines, separated by commas (default: from TF_CONFIG)')
+    .option('--worker <number>', 'which of --cluster this process is, from 0', number)
+    .option('--wait <seconds>', 'with --cluster: how long the other workers are waited for (default: 8)', natural)
+    .option('--trust-network', 'let whoever reaches the ports of the workers run anything: TensorFlow asks for no password')
+    .action(async (options: TrainOptions & ClusterOptions & { preset: string; gpu?: boolean } & Record<string, unknown>, self: Command) => {
+      const given = configOptions(options)
+      const config = validateConfig({ ...preset(options.preset), ...given })
+      if (options.resume !== undefined && (options.out !== undefined || self.getOptionValueSource('preset') === 'cli'))
+        throw new ConfigError('resume: got --out or --preset beside it, expected neither: a run is resumed in its folder, with its config')
+      const member = memberOf(options)
+      if (member) endWithLauncher()
+      await setUpQuietly(options.text === undefined)
+      if (options.workers !== undefined) {
+        process.exitCode = await trainWithWorkers(config, options, process.argv.slice(3))
+        return
+      }
+      if (options.gpu) requireGpu()
+      const all = { ...options, member }
+      process.exitCode = options.resume === undefined ? await train(config, all) : await resume(given, { ...all, resume: options.resume })
+    })
 }
 
 /** A progress bar on a terminal; elsewhere a line now and then. */
@@ -105,7 +158,7 @@ function writeCurves(folder: string, training: boolean): void {
  * The config of a resumed run: its own, but for what does not change the model or its past.
  * @throws ConfigError that names the field and both values
  */
-export function resumedConfig(saved: Config, given: Partial<Config>): Config {
+function resumedConfig(saved: Config, given: Partial<Config>): Config {
   for (const name of keysOf(given))
     if (name !== 'steps' && given[name] !== saved[name])
       throw new ConfigError(`${name}: got ${given[name]}, but the run to resume has ${saved[name]}`)
@@ -125,7 +178,7 @@ interface Prepared extends LoadedParts {
  * @returns the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM
  * @throws ConfigError, TextError before anything is written
  */
-export async function train(config: Config, options: TrainOptions): Promise<number> {
+async function train(config: Config, options: TrainOptions): Promise<number> {
   await enter(options, config)
   const prepared = prepare(config, options, await loadParts(options.parts))
   const { corpus, tokenizer, dataset, parts, partsFile } = prepared
@@ -146,7 +199,7 @@ export async function train(config: Config, options: TrainOptions): Promise<numb
  * Resumes a run.
  * @throws CheckpointError, ConfigError before anything is written
  */
-export async function resume(given: Partial<Config>, options: TrainOptions & { readonly resume: string }): Promise<number> {
+async function resume(given: Partial<Config>, options: TrainOptions & { readonly resume: string }): Promise<number> {
   await enter(options)
   const loaded = await loadParts(options.parts)
   const saved = loadResumable(options.resume, loaded.parts, loaded.partsFile)

@@ -1,186 +1,135 @@
 /**
- * The configuration of a model and of its training: every field in one table with its unit, bounds and default. The commands' options,
- * `config.json` and `validateConfig` are all made from this table.
+ * The configuration of a model and of its training: every field in one table with its rule, its default and what it is, by group. The types,
+ * the presets, the commands' options, `config.json` and `validateConfig` are all made from this table.
  */
 
 import { z } from 'zod'
 import { at, isOneOf, keysOf } from '../base/assertions'
 import { ConfigError } from '../base/errors'
-import { type DropPolicyName, dropPolicies, type ExpertName, experts, namesOf, parseBalance, type RouterName, routers } from './moe/parts'
-import { type OptimizerName, optimizerNames } from './optim'
-
-/** The shape of a model, its parts by name, and which of the original's quirks it keeps. */
-export interface ModelConfig {
-  readonly blockSize: number
-  readonly nEmbed: number
-  readonly nHead: number
-  readonly nLayer: number
-  readonly numExperts: number
-  readonly topK: number
-  readonly dropout: number
-  readonly router: RouterName
-  readonly expert: ExpertName
-  /** Hidden width of an expert; absent: the expert's own default. */
-  readonly expertWidth?: number | undefined
-  /** Experts that every token passes through, besides the routed ones. */
-  readonly sharedExperts: number
-  /** `none`, or balancing methods with their weights: `switch:0.01`. */
-  readonly balance: string
-  /** Multiple of the even share that an expert serves at most; absent: nothing is dropped. */
-  readonly capacityFactor?: number | undefined
-  /** The same in evaluation; absent: as `capacityMode` says. */
-  readonly evalCapacityFactor?: number | undefined
-  readonly attentionScale: 'headSize' | 'nEmbed'
-  readonly noiseMode: 'training' | 'always'
-  readonly capacityMode: 'training' | 'always'
-  /** Pairs that an expert may serve at least, however small the factor. */
-  readonly minCapacity: number
-  readonly dropPolicy: DropPolicyName
-  /** What becomes of a token's gates when one of its choices is dropped. Default: kept. */
-  readonly gatesAfterDrop?: 'kept' | 'renormalized' | undefined
-  readonly initialization: 'scaled' | 'kaiming'
-}
-
-/** How a model is trained. */
-export interface TrainConfig {
-  readonly steps: number
-  readonly batchSize: number
-  readonly learningRate: number
-  readonly schedule: 'constant' | 'cosine'
-  readonly weightDecay: number
-  /** Default: adamw. */
-  readonly optimizer?: OptimizerName | undefined
-  readonly evalInterval: number
-  readonly evalIters: number
-  readonly seed: number
-}
-
-export type Config = ModelConfig & TrainConfig
+import { balances, dropPolicies, experts, namesOf, parseBalance, routers } from './moe/parts'
+import { optimizerNames } from './optim'
 
 const count = (least = 1): z.ZodNumber => z.number().int().min(least).max(1e9)
 
-function isBalance(text: string): boolean {
-  try {
-    return parseBalance(text).length >= 0
-  } catch {
-    return false
-  }
+/** The sizes of the model, and how its weights start. */
+const model = {
+  blockSize: count().default(32).describe('context length (characters)'),
+  nEmbed: count().default(128).describe('width of the residual stream'),
+  nHead: count().default(8).describe('attention heads'),
+  nLayer: count().default(8).describe('layers'),
+  dropout: z.number().min(0).lt(1).default(0.1).describe('dropout rate, in [0, 1)'),
+  attentionScale: z.enum(['headSize', 'nEmbed']).default('headSize').describe('scores are divided by the root of this'),
+  initialization: z.enum(['scaled', 'kaiming']).default('scaled').describe('how weights are initialized'),
 }
 
-/** Each field's rule and what it is, with its unit. */
-const table = {
-  blockSize: count().describe('context length (characters)'),
-  nEmbed: count().describe('width of the residual stream'),
-  nHead: count().describe('attention heads'),
-  nLayer: count().describe('layers'),
-  numExperts: count().describe('experts per layer'),
-  topK: count().describe('experts per token'),
-  dropout: z.number().min(0).lt(1).describe('dropout rate, in [0, 1)'),
-  router: z.enum(namesOf(routers)).describe('how tokens choose experts'),
-  expert: z.enum(namesOf(experts)).describe('kind of expert'),
+/** The experts of each layer, and how tokens come to them. */
+const mixture = {
+  numExperts: count().default(8).describe('experts per layer'),
+  topK: count().default(2).describe('experts per token'),
+  router: z.enum(namesOf(routers)).default('noisy-topk').describe('how tokens choose experts'),
+  expert: z.enum(namesOf(experts)).default('relu').describe('kind of expert'),
   expertWidth: count().optional().describe('hidden width of an expert (default: 4 nEmbed; swiglu: 8/3 nEmbed)'),
-  sharedExperts: count(0).describe('experts that every token passes through'),
-  balance: z.string().refine(isBalance, 'none, or names with weights, separated by commas: switch:0.01').describe('balancing methods'),
+  sharedExperts: count(0).default(0).describe('experts that every token passes through, besides the routed ones'),
+  balance: z
+    .string()
+    .refine(isBalance, 'none, or names with weights, separated by commas: switch:0.01')
+    .default('none')
+    .describe(`how the load is balanced: none, or some of ${namesOf(balances).join(', ')}, with weights: switch:0.01,z:0.001`),
   capacityFactor: z.number().gt(0).max(1e6).optional().describe('expert capacity as a multiple of the even share (default: none)'),
   evalCapacityFactor: z.number().gt(0).max(1e6).optional().describe('the same in evaluation (default: as --capacity-mode says)'),
-  capacityMode: z.enum(['training', 'always']).describe('when capacity counts'),
-  minCapacity: count(0).describe('(token, choice) pairs that an expert may serve at least'),
-  dropPolicy: z.enum(namesOf(dropPolicies)).describe('which tokens are dropped'),
+  capacityMode: z.enum(['training', 'always']).default('training').describe('when capacity counts'),
+  minCapacity: count(0).default(1).describe('(token, choice) pairs that an expert may serve at least'),
+  dropPolicy: z.enum(namesOf(dropPolicies)).default('rank').describe('which tokens are dropped'),
   gatesAfterDrop: z
     .enum(['kept', 'renormalized'])
     .default('kept')
     .describe("a token's other gates after a drop: as they were, or scaled to the same sum"),
-  attentionScale: z.enum(['headSize', 'nEmbed']).describe('scores are divided by the root of this'),
-  noiseMode: z.enum(['training', 'always']).describe('when routing noise is on'),
-  initialization: z.enum(['scaled', 'kaiming']).describe('how weights are initialized'),
-  steps: count(0).describe('training steps'),
-  batchSize: count().describe('sequences in a batch'),
-  learningRate: z.number().gt(0).max(100).describe('learning rate at its highest'),
-  schedule: z.enum(['constant', 'cosine']).describe('learning rate over the run'),
-  weightDecay: z.number().min(0).max(100).describe('weight decay, decoupled, on all parameters'),
+  noiseMode: z.enum(['training', 'always']).default('training').describe('when routing noise is on'),
+}
+
+/** How a model is trained. */
+const training = {
+  steps: count(0).default(5000).describe('training steps'),
+  batchSize: count().default(16).describe('sequences in a batch'),
+  learningRate: z.number().gt(0).max(100).default(1e-3).describe('learning rate at its highest'),
+  schedule: z.enum(['constant', 'cosine']).default('cosine').describe('learning rate over the run'),
+  weightDecay: z.number().min(0).max(100).default(0.01).describe('weight decay, decoupled, on all parameters'),
   optimizer: z.enum(optimizerNames).default('adamw').describe('update rule'),
-  evalInterval: count().describe('steps between evaluations'),
-  evalIters: count().describe('batches per split in an evaluation'),
+  evalInterval: count().default(100).describe('steps between evaluations'),
+  evalIters: count().default(400).describe('batches per split in an evaluation'),
   seed: z
     .number()
     .int()
     .min(-(2 ** 31))
     .lt(2 ** 31)
+    .default(1337)
     .describe('of all randomness'),
-} as const
+}
+
+/** The fields by group, in the order of --help. */
+const groups = { model, mixture, training }
+const table = { ...model, ...mixture, ...training }
+const schema = z.strictObject(table)
+
+/** Fields that configs of earlier versions lack, and that a config need not have: their defaults are what those versions did. */
+const addedLater = ['gatesAfterDrop', 'optimizer'] as const
+type AddedLater = (typeof addedLater)[number]
+
+/** A config in which every field has its value. */
+export type CompleteConfig = Readonly<z.output<typeof schema>>
+type Given<Fields extends keyof CompleteConfig> = Omit<Pick<CompleteConfig, Fields>, AddedLater> &
+  Partial<Pick<CompleteConfig, Extract<Fields, AddedLater>>>
+
+/** The shape of a model, its parts by name, and which of the original's quirks it keeps. */
+export type ModelConfig = Given<keyof typeof model | keyof typeof mixture>
+/** How a model is trained. */
+export type TrainConfig = Given<keyof typeof training>
+export type Config = ModelConfig & TrainConfig
 
 /** The fields that say how to train. */
-export const trainFields = [
-  'steps',
-  'batchSize',
-  'learningRate',
-  'schedule',
-  'weightDecay',
-  'optimizer',
-  'evalInterval',
-  'evalIters',
-  'seed',
-] as const satisfies readonly (keyof TrainConfig)[]
+export const trainFields: readonly (keyof TrainConfig)[] = keysOf(training)
+
+/** Gives the fields that a config need not have their defaults. */
+export function withDefaults<Fields extends object>(config: Fields): Fields & Pick<CompleteConfig, AddedLater> {
+  const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined))
+  const defaults = Object.fromEntries(addedLater.map((name) => [name, table[name].parse(undefined)])) as Pick<CompleteConfig, AddedLater> // by the table
+  return { ...config, ...defaults, ...given }
+}
 
 /** A field of the table, for whoever makes options from it. */
 export interface ConfigField {
   readonly name: keyof Config
+  readonly group: keyof typeof groups
   readonly description: string
   /** What its value is: one of `choices`, free text, or else a number. */
   readonly kind: 'choice' | 'text' | 'number'
   readonly choices?: readonly string[]
+  readonly default?: unknown
 }
 
-function kindOf(rule: z.ZodType): Pick<ConfigField, 'kind' | 'choices'> {
-  const inner = rule instanceof z.ZodDefault ? rule.unwrap() : rule
-  if (inner instanceof z.ZodEnum) return { kind: 'choice', choices: inner.options.map(String) }
-  return { kind: inner instanceof z.ZodString ? 'text' : 'number' }
+function kindOf(rule: z.ZodType): Pick<ConfigField, 'kind' | 'choices' | 'default'> {
+  if (rule instanceof z.ZodDefault) return { ...kindOf(rule.unwrap() as z.ZodType), default: rule.parse(undefined) } // zod's type is wider
+  if (rule instanceof z.ZodEnum) return { kind: 'choice', choices: rule.options.map(String) }
+  return { kind: rule instanceof z.ZodString ? 'text' : 'number' }
 }
 
 /** All fields in the order of the table. */
 export function configFields(): ConfigField[] {
-  return keysOf(table).map((name) => ({ name, description: table[name].description ?? '', ...kindOf(table[name]) }))
+  return keysOf(groups).flatMap((group) =>
+    keysOf<Readonly<Record<string, z.ZodType>>>(groups[group]).map((name) => {
+      const rule = table[name as keyof Config] // a group has fields of the table alone
+      return { name: name as keyof Config, group, description: rule.description ?? '', ...kindOf(rule) }
+    }),
+  )
 }
 
-const base = {
-  blockSize: 32,
-  nEmbed: 128,
-  nHead: 8,
-  nLayer: 8,
-  numExperts: 8,
-  topK: 2,
-  dropout: 0.1,
-  router: 'noisy-topk',
-  expert: 'relu',
-  sharedExperts: 0,
-  balance: 'none',
-  gatesAfterDrop: 'kept',
-  steps: 5000,
-  batchSize: 16,
-  learningRate: 1e-3,
-  optimizer: 'adamw',
-  weightDecay: 0.01,
-  evalInterval: 100,
-  evalIters: 400,
-  seed: 1337,
-} as const
-
-/** The original's bugs fixed. */
-const fixed = {
-  attentionScale: 'headSize',
-  noiseMode: 'training',
-  capacityMode: 'training',
-  minCapacity: 1,
-  dropPolicy: 'rank',
-  initialization: 'scaled',
-  schedule: 'cosine',
-} as const
+const defaults: Config = schema.parse({})
 
 /** `default` has the original's bugs fixed; `makemoe` is the original line by line; `tiny` writes words after a minute on two cores. */
 export const presets = {
-  default: { ...base, ...fixed },
+  default: defaults,
   makemoe: {
-    ...base,
+    ...defaults,
     attentionScale: 'nEmbed',
     noiseMode: 'always',
     capacityMode: 'always',
@@ -190,8 +139,7 @@ export const presets = {
     schedule: 'constant',
   },
   tiny: {
-    ...base,
-    ...fixed,
+    ...defaults,
     nEmbed: 64,
     nHead: 4,
     nLayer: 2,
@@ -210,7 +158,7 @@ export type PresetName = keyof typeof presets
 
 /**
  * A preset by name.
- * @throws ConfigError if there is none of that name
+ * @throws ConfigError if there is no preset of that name
  */
 export function preset(name: string): Config {
   const names = keysOf(presets)
@@ -218,16 +166,22 @@ export function preset(name: string): Config {
   return presets[name]
 }
 
-/**
- * The config of a checkpoint that was written before parts had names: fields that were renamed, and the only parts that there were. A
- * config of today is returned as it is.
- */
-export function upgradeConfig(input: unknown): unknown {
-  if (typeof input !== 'object' || input === null || !('capacityRule' in input)) return input
-  const { capacityRule, initialisation: initialization, ...others } = input as Record<string, unknown>
-  const { capacityMode, minCapacity, dropPolicy } = capacityRule === 'makemoe' ? presets.makemoe : presets.default
-  const { router, expert, sharedExperts, balance } = base
-  return { router, expert, sharedExperts, balance, capacityMode, minCapacity, dropPolicy, initialization, ...others }
+function isBalance(text: string): boolean {
+  try {
+    return parseBalance(text).length >= 0
+  } catch {
+    return false
+  }
+}
+
+/** What was expected of a field, in words. */
+function expectation(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'too_small') return issue.inclusive ? `at least ${issue.minimum}` : `more than ${issue.minimum}`
+  if (issue.code === 'too_big') return issue.inclusive ? `at most ${issue.maximum}` : `less than ${issue.maximum}`
+  if (issue.code === 'invalid_value') return `one of ${issue.values.join(', ')}`
+  if (issue.code === 'invalid_type')
+    return { int: 'an integer', number: 'a number', string: 'a text' }[String(issue.expected)] ?? 'an object'
+  return issue.message
 }
 
 /**
@@ -235,16 +189,21 @@ export function upgradeConfig(input: unknown): unknown {
  * @throws ConfigError that names the field, what was got and what was expected
  */
 export function validateConfig(input: unknown): Config {
-  const parsed = z.strictObject(table).safeParse(input)
+  const given: Readonly<Record<string, unknown>> = typeof input === 'object' && input !== null ? { ...input } : {}
+  const missing = keysOf(table).find(
+    (name) => given[name] === undefined && !isOneOf(addedLater, name) && table[name] instanceof z.ZodDefault,
+  )
+  const parsed = schema.safeParse(input)
   if (!parsed.success) {
     const issue = at(parsed.error.issues, 0)
     const field = issue.path.join('.')
-    const got = (input as Record<string, unknown> | null)?.[field]
+    const got = given[field]
     if (issue.code === 'unrecognized_keys') throw new ConfigError(`unknown config field: ${issue.keys.join(', ')}`)
     if (field === 'balance' && typeof got === 'string') parseBalance(got) // says what exactly is wrong
-    throw new ConfigError(`${field || 'config'}: got ${field ? String(got) : typeof input}, expected: ${issue.message}`)
+    throw new ConfigError(`${field || 'config'}: got ${field ? String(got) : typeof input}, expected ${expectation(issue)}`)
   }
-  const config = parsed.data as Config
+  if (missing !== undefined) throw new ConfigError(`${missing}: got undefined, expected a value (${table[missing].description})`)
+  const config = parsed.data
   if (config.nEmbed % config.nHead !== 0)
     throw new ConfigError(`nEmbed: got ${config.nEmbed}, expected a multiple of nHead (${config.nHead})`)
   if (config.topK > config.numExperts) throw new ConfigError(`topK: got ${config.topK}, expected at most numExperts (${config.numExperts})`)

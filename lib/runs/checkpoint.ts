@@ -11,7 +11,7 @@ import { messageOf } from '../base/assertions'
 import { CheckpointError, ConfigError, TextError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { createStreams, type RandomStream } from '../engine/tensor/streams'
-import { type Config, upgradeConfig, validateConfig } from '../makemoe/config'
+import { type Config, validateConfig } from '../makemoe/config'
 import { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import type { StateDict } from '../makemoe/nn/module'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
@@ -22,11 +22,10 @@ import { decodeSafetensors, encodeSafetensors } from './safetensors'
 export const weightsFile = 'model.safetensors'
 export const configFile = 'config.json'
 
-/** `makemoe-1` knows nothing of parts and texts. */
-const formats = ['makemoe-1', 'makemoe-2'] as const
+const format = 'makemoe-2'
 
 const schema = z.object({
-  format: z.enum(formats),
+  format: z.literal(format),
   vocabulary: z.array(z.string()),
   config: z.record(z.string(), z.unknown()),
   /** Of the weights; absent where somebody made the folder by hand. */
@@ -66,7 +65,7 @@ export interface Checkpoint extends CheckpointContents {
 /** The files of a checkpoint, by name: weights first, so that a config is there only with its weights. */
 export function checkpointFiles({ model, tokenizer, ...rest }: CheckpointContents): Record<string, string | Uint8Array> {
   const weights = encodeSafetensors(stateDictOf(model), { format: 'pt' })
-  const description = { format: formats.at(-1), ...rest, vocabulary: tokenizer.vocabulary, sha256: sha256Of(weights) }
+  const description = { format, ...rest, vocabulary: tokenizer.vocabulary, sha256: sha256Of(weights) }
   return { [weightsFile]: weights, [configFile]: `${JSON.stringify(description, null, 2)}\n` }
 }
 
@@ -104,7 +103,7 @@ function readDescription(folder: string): Description {
   const path = join(folder, configFile)
   const parsed = schema.safeParse(readJson(path))
   if (parsed.success) return parsed.data
-  throw new CheckpointError(`${path} is not a config of this project (expected format ${formats.join(' or ')}, config, vocabulary)`)
+  throw new CheckpointError(`${path} is not a config of this project (expected format ${format}, config, vocabulary)`)
 }
 
 /** Which parts a checkpoint was made with, besides those that its config names. @throws CheckpointError */
@@ -141,7 +140,7 @@ export function loadCheckpoint(folder: string, parts: Parts = {}, partsFile?: Pa
   let config: Config
   let tokenizer: CharTokenizer
   try {
-    config = validateConfig(upgradeConfig(description.config))
+    config = validateConfig(description.config)
     tokenizer = new CharTokenizer(vocabulary)
   } catch (error) {
     if (error instanceof ConfigError || error instanceof TextError) throw new CheckpointError(`${path}: ${error.message}`)
@@ -163,5 +162,5 @@ export function loadWeights(folder: string, model: Stateful): CheckpointContents
   const description = readDescription(folder)
   loadStateDict(model, readWeights(folder, description))
   const { vocabulary, config, parts, text, weightsOnly } = description
-  return { model, tokenizer: new CharTokenizer(vocabulary), config: upgradeConfig(config) as Partial<Config>, parts, text, weightsOnly }
+  return { model, tokenizer: new CharTokenizer(vocabulary), config: config as Partial<Config>, parts, text, weightsOnly }
 }

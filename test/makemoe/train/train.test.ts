@@ -186,21 +186,6 @@ describe('resuming', () => {
     expect(trainer.restore(state)).toEqual(['jitter'])
     expect(trainer.state().streams).toMatchObject({ dropout: 0, data: 1 })
   })
-  test('a config of format makemoe-1 loads under the present names', () => {
-    const { model, config } = fresh()
-    const path = join(folder, 'makemoe-1')
-    saveCheckpoint(path, { model, tokenizer, config })
-    const file = join(path, 'config.json')
-    const saved = JSON.parse(readFileSync(file, 'utf8'))
-    const { router, expert, sharedExperts, balance, optimizer, capacityMode, minCapacity, dropPolicy, initialization, ...before } =
-      saved.config
-    const old = { ...before, capacityRule: 'training', initialisation: initialization }
-    writeFileSync(file, JSON.stringify({ format: 'makemoe-1', vocabulary: saved.vocabulary, sha256: saved.sha256, config: old }))
-    expect(loadCheckpoint(path).config).toEqual(config)
-    expect({ router, expert, sharedExperts, balance, optimizer, capacityMode, minCapacity, dropPolicy }).toMatchObject({
-      optimizer: 'adamw',
-    })
-  })
   test('an evaluation that is stopped leaves the streams as they were', async () => {
     const { model, dataset, config, streams } = fresh()
     const trainer = new Trainer(model, dataset, config, streams, { signal: AbortSignal.abort() })
