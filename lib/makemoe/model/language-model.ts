@@ -171,10 +171,12 @@ export class SparseMoELanguageModel extends Module {
     return this.blocks.some(({ moe }) => moe.looksAhead?.() ?? false)
   }
 
-  /** How many parameters one token meets: all but the experts that it is not sent to. */
+  /** How many parameters one token meets: all but the experts that it is not sent to. A layer that is used twice sends it twice. */
   activeParameterCount(): number {
-    return this.blocks.reduce((sum, { moe }) => {
-      const active = moe.activeParameterCount?.(this.config.topK) ?? moe.parameterCount()
+    const uses = new Map<MixtureModule, number>()
+    for (const { moe } of this.blocks) uses.set(moe, (uses.get(moe) ?? 0) + 1)
+    return [...uses].reduce((sum, [moe, times]) => {
+      const active = moe.activeParameterCount?.(this.config.topK * times) ?? moe.parameterCount()
       return sum - moe.parameterCount() + active
     }, this.parameterCount())
   }

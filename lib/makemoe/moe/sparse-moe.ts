@@ -6,7 +6,7 @@ import { at } from '../../base/assertions'
 import { ConfigError } from '../../base/errors'
 import { concatRows, splitRows } from '../../engine/tensor/rows'
 import { lastSize, matrixShape } from '../../engine/tensor/shape'
-import { type Tensor, tf } from '../../engine/tensor/tf'
+import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import type { BatchShare, Context, RoutingRecord } from '../nn/context'
 import { dropout } from '../nn/dropout'
 import { Module } from '../nn/module'
@@ -147,10 +147,17 @@ export class SparseMoE extends Module {
     return this.router.looksAcrossTokens ?? false
   }
 
-  /** How many parameters a token meets if it is sent to `topK` experts. */
+  /** How many parameters a token meets in the mean if it is sent to `topK` experts; one that several experts share counts once. */
   activeParameterCount(topK: number): number {
-    const all = this.experts.reduce((sum, expert) => sum + expert.parameterCount(), 0)
-    return this.parameterCount() - (all * (this.experts.length - topK)) / this.experts.length
+    const E = this.experts.length
+    const holders = new Map<Variable, number>()
+    for (const parameter of this.experts.flatMap((expert) => expert.parameters())) holders.set(parameter, (holders.get(parameter) ?? 0) + 1)
+    for (const parameter of [this.router, ...this.shared].flatMap((module) => module.parameters())) holders.delete(parameter)
+    /** The share of tokens that are sent to none of an expert's n holders, if all choices are as likely. */
+    const idleShare = (n: number): number =>
+      Array.from({ length: n }, (_, i) => Math.max(0, E - topK - i) / (E - i)).reduce((product, share) => product * share, 1)
+    const idle = [...holders].reduce((sum, [{ size }, n]) => sum + size * idleShare(n), 0)
+    return Math.round(this.parameterCount() - idle)
   }
 }
 

@@ -1,11 +1,13 @@
 /**
  * Module: a piece of a model that finds its own parameters by dotted name, as PyTorch's nn.Module does. A parameter is a property that
- * holds a `tf.Variable`; a child is a property that holds a Module or an array of Modules. A module keeps no mode and no randomness:
- * those come with each call, in the context.
+ * holds a `tf.Variable`; a child is a property that holds a Module; arrays of either count too (PyTorch's ParameterList, ModuleList). What
+ * stands in two places is one parameter. A module keeps no mode and no randomness: those come with each call, in the context.
  */
 import { at } from '../../base/assertions'
-import { CheckpointError } from '../../base/errors'
+import { CheckpointError, ConfigError } from '../../base/errors'
+
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
+import { inContainers } from './containers'
 import { nameErrors } from './error-path'
 
 /** A named tensor in PyTorch's layout, as plain numbers. */
@@ -36,6 +38,14 @@ export function buffer(value: Tensor): Variable {
   return variable
 }
 
+/** A parameter or child, and the name under which a module holds it. */
+type Member = [name: string, member: Variable | Module]
+
+function* membersOf(name: string, value: unknown): Generator<Member> {
+  if (isVariable(value) || value instanceof Module) yield [name, value]
+  else if (Array.isArray(value)) for (const [i, item] of value.entries()) yield* membersOf(`${name}.${i}`, item)
+}
+
 const count = (parameters: number): string => parameters.toLocaleString('en-US')
 
 /** Base class of everything with parameters. */
@@ -47,33 +57,63 @@ export abstract class Module {
     nameErrors(this)
   }
 
-  private *members(): Generator<[name: string, member: Variable | Module]> {
-    for (const [name, value] of Object.entries(this)) {
-      if (isVariable(value) || value instanceof Module) yield [name, value]
-      else if (Array.isArray(value)) for (const [i, item] of value.entries()) if (item instanceof Module) yield [`${name}.${i}`, item]
-    }
+  private *members(): Generator<Member> {
+    for (const [name, value] of Object.entries(this)) yield* membersOf(name, value)
   }
 
-  /** All parameters below this module, with their dotted names, in the order of definition. */
+  /**
+   * All parameters below this module, with their dotted names, in the order of definition; a shared one once, under its first name.
+   * @throws ConfigError if a Map, a Set or a plain object holds one that no property and no array holds
+   */
   namedParameters(prefix = ''): NamedParameter[] {
+    this.refuseHidden()
     return this.namedVariables(prefix).filter(([, variable]) => variable.trainable)
   }
 
-  /** All parameters and buffers below this module, with their dotted names. */
-  private namedVariables(prefix = ''): NamedParameter[] {
-    return [...this.members()].flatMap(([name, member]) =>
-      member instanceof Module ? member.namedVariables(`${prefix}${name}.`) : [[`${prefix}${name}`, member] as const],
-    )
+  /** All parameters and buffers below this module, each once. */
+  private namedVariables(prefix = '', seen = new Set<Module | Variable>()): NamedParameter[] {
+    if (seen.has(this)) return []
+    seen.add(this)
+    const named: NamedParameter[] = []
+    for (const [name, member] of this.members()) {
+      if (member instanceof Module) named.push(...member.namedVariables(`${prefix}${name}.`, seen))
+      else if (!seen.has(member)) named.push([`${prefix}${name}`, member])
+      seen.add(member)
+    }
+    return named
   }
 
-  /** All parameters below this module. */
+  /** This module and all below it by name, each once. */
+  private *namedModules(name = '', seen = new Set<Module>()): Generator<[name: string, module: Module]> {
+    if (seen.has(this)) return
+    seen.add(this)
+    yield [name, this]
+    for (const [child, member] of this.members())
+      if (member instanceof Module) yield* member.namedModules(`${name}${name && '.'}${child}`, seen)
+  }
+
+  private refuseHidden(): void {
+    const known = new Set(this.namedVariables().map(([, variable]) => variable))
+    for (const [name, module] of this.namedModules())
+      for (const { path, container, item } of inContainers(module, (value) => isVariable(value) || value instanceof Module)) {
+        const variables = item instanceof Module ? item.namedVariables().map(([, variable]) => variable) : [item as Variable]
+        const hidden = variables.find((variable) => !known.has(variable))
+        if (hidden)
+          throw new ConfigError(
+            `${name}${name && '.'}${path}: got a variable of shape [${hidden.shape.join(', ')}] in ${container}, where it would neither be ` +
+              'trained nor saved; expected it in a property of the module, or in an array',
+          )
+      }
+  }
+
+  /** All parameters below this module, each once. */
   parameters(): Variable[] {
     return this.namedParameters().map(([, variable]) => variable)
   }
 
-  /** How many numbers this module learns. */
+  /** How many numbers this module learns; those of a shared parameter count once. */
   parameterCount(): number {
-    return this.parameters().reduce((sum, variable) => sum + variable.size, 0)
+    return this.namedVariables().reduce((sum, [, variable]) => sum + (variable.trainable ? variable.size : 0), 0)
   }
 
   private stateName(name: string): string {
@@ -82,10 +122,12 @@ export abstract class Module {
   }
 
   /**
-   * This module's parameters in PyTorch's names and layouts. Modules that store theirs another way override it, with `loadState`.
+   * This module's parameters in PyTorch's names and layouts; a shared one under each of its names. Modules that store theirs another way
+   * override it, with `loadState`.
    * @param state is filled
    */
   saveState(state: StateDict, prefix = ''): void {
+    if (prefix === '') this.refuseHidden()
     for (const [name, member] of this.members()) {
       const stateName = `${prefix}${this.stateName(name)}`
       if (member instanceof Module) member.saveState(state, `${stateName}.`)
@@ -94,15 +136,38 @@ export abstract class Module {
   }
 
   /**
-   * Takes this module's parameters out of `state`; what is left in it at the end was not expected.
-   * @throws CheckpointError if a tensor is missing or has another shape
+   * Takes this module's parameters out of `state`; what is left in it at the end was not expected. A shared parameter may be there under
+   * one of its names or under several.
+   * @throws CheckpointError if a tensor is missing or has another shape, or if a shared parameter has two values
    */
   loadState(state: StateDict, prefix = ''): void {
+    if (prefix === '') this.refuseHidden()
+    for (const names of this.sharedNames(prefix)) completeNames(state, names)
     for (const [name, member] of this.members()) {
       const stateName = `${prefix}${this.stateName(name)}`
       if (member instanceof Module) member.loadState(state, `${stateName}.`)
       else assignParameter(member, takeState(state, stateName, member.shape).values)
     }
+  }
+
+  /** Names in a state_dict that mean the same: prefixes of a module that is used twice, or full names of a variable. */
+  private sharedNames(prefix: string): string[][] {
+    const names = new Map<object, string[]>()
+    const layouts = new Map<Variable, Module['saveState']>()
+    const visit = (module: Module, prefix: string): void => {
+      for (const [name, member] of module.members()) {
+        const stateName = `${prefix}${module.stateName(name)}`
+        if (member instanceof Module) {
+          names.set(member, [...(names.get(member) ?? []), `${stateName}.`])
+          visit(member, `${stateName}.`)
+        } else if ((layouts.get(member) ?? module.saveState) === module.saveState) {
+          layouts.set(member, module.saveState) // modules of another kind may store it in another layout, under another name
+          names.set(member, [...(names.get(member) ?? []), stateName])
+        }
+      }
+    }
+    visit(this, prefix)
+    return [...names.values()].filter(({ length }) => length > 1)
   }
 
   /** Frees the parameters and buffers. */
@@ -154,6 +219,26 @@ export function takeState(state: StateDict, name: string, shape: readonly number
   state.delete(name)
   return found
 }
+
+/**
+ * Gives a state_dict every name of something that it has under one of them.
+ * @param names of tensors, or prefixes of names
+ * @throws CheckpointError if it has two values for the same
+ */
+function completeNames(state: StateDict, names: readonly string[]): void {
+  for (const from of names)
+    for (const [name, tensor] of [...state].filter(([name]) => name.startsWith(from) && (from.endsWith('.') || name === from)))
+      for (const to of names) {
+        const other = `${to}${name.slice(from.length)}`
+        const known = state.get(other)
+        if (known && !isSame(known, tensor))
+          throw new CheckpointError(`the checkpoint's ${name} and ${other} differ, expected the same: the model has one parameter for both`)
+        state.set(other, tensor)
+      }
+}
+
+const isSame = (a: StateTensor, b: StateTensor): boolean =>
+  a === b || (a.shape.join() === b.shape.join() && a.values.every((value, i) => Object.is(value, b.values[i])))
 
 /** Gives a parameter new numbers, in its own layout. */
 export function assignParameter(variable: Variable, values: Float32Array): void {

@@ -5,8 +5,8 @@
 import { at } from '../../base/assertions'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import { updateInPlace } from '../../engine/tensor/update-in-place'
-import type { NamedParameter } from '../nn/module'
-import { Optimizer, type OptimizerOptions, variable, zerosLike } from './optimizer'
+import { buffer, type NamedParameter } from '../nn/module'
+import { Optimizer, type OptimizerOptions, zerosLike } from './optimizer'
 
 export interface AdamWOptions extends OptimizerOptions {
   readonly beta1?: number
@@ -20,8 +20,8 @@ export class AdamW extends Optimizer {
   private readonly m: readonly NamedParameter[]
   private readonly v: readonly NamedParameter[]
   /** beta1^t and beta2^t after t steps; scalars. */
-  private readonly beta1Power = variable(tf.scalar(1))
-  private readonly beta2Power = variable(tf.scalar(1))
+  private readonly beta1Power = buffer(tf.scalar(1))
+  private readonly beta2Power = buffer(tf.scalar(1))
   private readonly options: Required<Omit<AdamWOptions, 'learningRate'>>
 
   constructor(

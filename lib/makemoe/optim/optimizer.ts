@@ -4,7 +4,7 @@
  */
 import { CheckpointError } from '../../base/errors'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
-import { type NamedParameter, type StateDict, takeState } from '../nn/module'
+import { buffer, type NamedParameter, type StateDict, takeState } from '../nn/module'
 
 /** Base class of all optimizers. */
 export abstract class Optimizer {
@@ -13,7 +13,7 @@ export abstract class Optimizer {
 
   /** @param initialRate what a schedule starts from */
   constructor(readonly initialRate: number) {
-    this.learningRate = variable(tf.scalar(initialRate))
+    this.learningRate = buffer(tf.scalar(initialRate))
   }
 
   /** Updates every parameter from its gradient, in the order of the parameters. Plain tensor ops and `assign`: it may be compiled. */
@@ -52,14 +52,7 @@ export interface OptimizerOptions {
 /** Makes an optimizer for named parameters: an entry of the table, or a person's own. */
 export type MakeOptimizer = (parameters: readonly NamedParameter[], options: Required<OptimizerOptions>) => Optimizer
 
-/** A variable that no gradient reaches; takes the tensor over. */
-export function variable(value: Tensor): Variable {
-  const made = tf.variable(value, false)
-  value.dispose()
-  return made
-}
-
 /** Zeros of each parameter's shape, named `<prefix>.<parameter>`. */
 export function zerosLike(prefix: string, parameters: readonly NamedParameter[]): NamedParameter[] {
-  return parameters.map(([name, { shape }]) => [`${prefix}.${name}`, variable(tf.zeros(shape))])
+  return parameters.map(([name, { shape }]) => [`${prefix}.${name}`, buffer(tf.zeros(shape))])
 }
