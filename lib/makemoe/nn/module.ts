@@ -5,7 +5,6 @@
  */
 import { at } from '../../base/assertions'
 import { CheckpointError, ConfigError } from '../../base/errors'
-
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { inContainers } from './containers'
 import { nameErrors } from './error-path'
