@@ -2,11 +2,13 @@
 import { basename, extname, join, relative } from 'node:path'
 import { type Command, Option } from 'commander'
 import { isOneOf, keysOf } from '../base/assertions'
+import { sourceVersion } from '../base/code-version'
 import { ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { nearest } from '../base/nearest'
-import { compare, type Measurement } from '../lab/compare'
+import { compare } from '../lab/compare'
 import { comparisonFormat } from '../lab/comparison-file'
+import type { Measurement } from '../lab/measurement'
 import { comparisonTable, describeComparison, summarize } from '../lab/summary'
 import { type ComparisonName, comparisons, type Variants } from '../lab/variants'
 import { type Config, preset, validateConfig } from '../makemoe/config'
@@ -76,7 +78,7 @@ export function register(program: Command): void {
  * @throws ConfigError before anything is trained
  */
 async function compareVariants(config: Config, options: CompareCommandOptions): Promise<number> {
-  const { name, variants: unordered } = await chosen(config, options)
+  const { name, variants: unordered, partsSource } = await chosen(config, options)
   const variants = withFirst(unordered, options.against)
   const corpus = textOf(options)
   const tokenizer = CharTokenizer.fromText(corpus.text)
@@ -100,6 +102,7 @@ async function compareVariants(config: Config, options: CompareCommandOptions): 
       vocabSize: tokenizer.vocabSize,
       seeds,
       folder,
+      partsSource,
       compile: compiler(options.eager, () => {}),
       signal,
       onProgress: (standing) => progress.update(describeComparison(standing)),
@@ -127,11 +130,14 @@ async function compareVariants(config: Config, options: CompareCommandOptions): 
   return 0
 }
 
-/** The variants that the options ask for, and the name of the comparison. */
-async function chosen(config: Config, { what, variants: file }: CompareCommandOptions): Promise<{ name: string; variants: Variants }> {
+/** The variants that the options ask for, the name of the comparison, and which code their parts come from. */
+async function chosen(
+  config: Config,
+  { what, variants: file }: CompareCommandOptions,
+): Promise<{ name: string; variants: Variants; partsSource: string }> {
   if ((what === undefined) === (file === undefined))
     throw new ConfigError(`compare: got ${what === undefined ? 'neither' : 'both'}, expected one of --what and --variants`)
-  if (what !== undefined) return { name: what, variants: comparisons[what](config) }
+  if (what !== undefined) return { name: what, variants: comparisons[what](config), partsSource: what }
   const path = file ?? ''
   const { exported } = await importFile(path, 'variants')
   const { variants } = exported
@@ -145,7 +151,11 @@ async function chosen(config: Config, { what, variants: file }: CompareCommandOp
       `variants: got the name ${number}, expected letters in it: JavaScript would put it first; '${number} experts' will do`,
     )
   const name = basename(path, extname(path))
-  return { name: isOneOf(keysOf(comparisons), name) ? `own-${name}` : name, variants: variants as Variants } // compare checks every field
+  return {
+    name: isOneOf(keysOf(comparisons), name) ? `own-${name}` : name,
+    variants: variants as Variants,
+    partsSource: sourceVersion(path),
+  } // compare checks every field
 }
 
 /** The variants, the one that the others are compared with before them. */

@@ -1,7 +1,4 @@
-/** What watches over a worker from within: a watchdog for collectives that never return, and the version of the code that it runs. */
-import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+/** What watches over a worker from within: a watchdog for collectives that never return. */
 import { Worker } from 'node:worker_threads'
 
 /**
@@ -23,12 +20,4 @@ export function startWatchdog(seconds = Number(process.env.MAKEMOE_WATCHDOG ?? 3
   const thread = new Worker(code, { eval: true, workerData: { pulses, seconds, pid: process.pid } })
   thread.unref()
   return { pulse: () => void Atomics.add(pulses, 0, 1), stop: () => void thread.terminate() }
-}
-
-/** A checksum of the compiled code, which must be the same in all workers. */
-export function codeVersion(folder = join(__dirname, '..')): string {
-  const hash = createHash('sha256')
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'))
-  for (const file of files.sort()) hash.update(file).update(readFileSync(join(folder, file)))
-  return hash.digest('hex').slice(0, 12)
 }

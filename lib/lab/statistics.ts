@@ -3,8 +3,7 @@
  * seed, since what a seed does to one variant (its data, its first weights) it mostly does to the other, too.
  */
 
-/** The mean of some numbers; NaN of none. */
-export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+import { mean } from '../base/numbers'
 
 /** The median, the lower of two; NaN of none. */
 export function median(values: readonly number[]): number {

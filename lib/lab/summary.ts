@@ -1,7 +1,10 @@
 /** What a comparison found: a row for each variant, and the table that a person reads. */
+
+import { mean } from '../base/numbers'
 import { clock } from '../makemoe/train/pace'
-import type { ComparisonProgress, Measurement } from './compare'
-import { deviation, mean, median, type PairedDifference, pairedDifference } from './statistics'
+import type { ComparisonProgress } from './compare'
+import type { Measurement } from './measurement'
+import { deviation, median, type PairedDifference, pairedDifference } from './statistics'
 
 /** One variant over its seeds; losses in nats. Of what each training measured it has the mean, of the time the median. */
 export interface SummaryRow
@@ -22,6 +25,8 @@ export interface SummaryRow
   readonly spread: number
   /** From the first row, over the seeds that both have; absent in the first row. */
   readonly difference?: PairedDifference
+  /** Whether every loss of every seed is the first row's, to the last bit: what the variant changes has no part in its training. */
+  readonly identical: boolean
 }
 
 /** A row for each variant, in the order of the measurements; differences are from the first variant, seed by seed. */
@@ -29,34 +34,43 @@ export function summarize(measurements: readonly Measurement[]): SummaryRow[] {
   const variants = new Map<string, Measurement[]>()
   for (const measurement of measurements) variants.set(measurement.variant, [...(variants.get(measurement.variant) ?? []), measurement])
   const [first = []] = variants.values()
-  const baseline = new Map(first.map(({ seed, validationLoss }) => [seed, validationLoss]))
+  const baseline = new Map(first.map((measurement) => [measurement.seed, measurement]))
   return [...variants].map(([variant, own], i): SummaryRow => {
     const losses = own.map(({ validationLoss }) => validationLoss)
-    const differences = own.flatMap(({ seed, validationLoss }) => {
-      const other = baseline.get(seed)
-      return other === undefined ? [] : [validationLoss - other]
+    const pairs = own.flatMap((measurement) => {
+      const base = baseline.get(measurement.seed)
+      return base ? [[measurement, base] as const] : []
     })
     const loads = own.flatMap(({ loadVariation }) => loadVariation ?? [])
-    const of = (pick: (measurement: Measurement) => number): number => mean(own.map(pick))
+    const meanOf = (pick: (measurement: Measurement) => number): number => mean(own.map(pick))
     return {
       variant,
       seeds: own.length,
       validationLoss: mean(losses),
       spread: deviation(losses),
-      ...(i > 0 ? { difference: pairedDifference(differences) } : {}),
+      ...(i > 0 ? { difference: pairedDifference(pairs.map(([{ validationLoss }, base]) => validationLoss - base.validationLoss)) } : {}),
+      identical: i > 0 && pairs.length > 0 && pairs.every(([measurement, base]) => haveSameLosses(measurement, base)),
       millisecondsPerStep: median(own.map(({ millisecondsPerStep }) => millisecondsPerStep)),
-      parameters: of(({ parameters }) => parameters),
-      activeParameters: of(({ activeParameters }) => activeParameters),
-      flopsPerToken: of(({ flopsPerToken }) => flopsPerToken),
+      parameters: meanOf(({ parameters }) => parameters),
+      activeParameters: meanOf(({ activeParameters }) => activeParameters),
+      flopsPerToken: meanOf(({ flopsPerToken }) => flopsPerToken),
       ...(loads.length > 0 ? { loadVariation: mean(loads) } : {}),
-      dropped: of(({ dropped }) => dropped),
+      dropped: meanOf(({ dropped }) => dropped),
       looksAhead: own.some(({ looksAhead }) => looksAhead),
     }
   })
 }
 
+const haveSameLosses = (a: Measurement, b: Measurement): boolean =>
+  a.validationLoss === b.validationLoss && JSON.stringify(a.curve) === JSON.stringify(b.curve)
+
 const digits = (value: number, count: number): string => (Number.isFinite(value) ? value.toFixed(count) : '-')
 const signed = (value: number): string => `${value < 0 ? '' : '+'}${digits(value, 4)}`
+
+function describeDifference({ difference, identical }: SummaryRow): string {
+  if (!difference) return ''
+  return identical ? 'identical' : `${signed(difference.mean)} ± ${digits(difference.standardError, 4)}`
+}
 
 /** Columns of equal width: the first to the left, the others to the right. */
 function aligned(lines: readonly (readonly string[])[]): string {
@@ -72,7 +86,7 @@ export function comparisonTable(rows: readonly SummaryRow[]): string {
   const lines = rows.map((row) => [
     row.looksAhead ? `${row.variant} *` : row.variant,
     `${digits(row.validationLoss, 4)} ± ${digits(row.spread, 4)}`,
-    row.difference ? `${signed(row.difference.mean)} ± ${digits(row.difference.standardError, 4)}` : '',
+    describeDifference(row),
     digits(row.millisecondsPerStep, 1),
     digits(row.activeParameters / 1e6, 3),
     digits(row.parameters / 1e6, 3),
@@ -81,13 +95,21 @@ export function comparisonTable(rows: readonly SummaryRow[]): string {
     digits(100 * row.dropped, 1),
   ])
   const seeds = Math.min(...rows.map((row) => row.seeds))
-  const names = (within: boolean): string =>
-    rows.flatMap(({ variant, difference }) => (difference && difference.withinNoise === within ? [variant] : [])).join('; ') || 'none'
+  const names = (choose: (row: SummaryRow) => boolean | undefined): string =>
+    rows
+      .filter(choose)
+      .map(({ variant }) => variant)
+      .join('; ')
+  const within = (noise: boolean): string => names(({ difference, identical }) => difference?.withinNoise === noise && !identical) || 'none'
+  const identical = names((row) => row.identical)
   const notes = [
     `validation loss in nats per character, exact over the whole split: mean ± standard deviation over ${seeds} seed${seeds === 1 ? '' : 's'}; difference from the first row, seed by seed: mean ± its standard error`,
     seeds < 2
       ? 'one seed cannot tell a difference from noise'
-      : `beyond noise (95 %, Student's t): ${names(false)}\nwithin noise, which is not to say equal (more --seeds tell more, and train only what is missing): ${names(true)}`,
+      : `beyond noise (95 %, Student's t): ${within(false)}\nwithin noise, which is not to say equal (more --seeds tell more, and train only what is missing): ${within(true)}`,
+    ...(identical === ''
+      ? []
+      : [`identical to ${rows[0]?.variant} to the last bit (what they change has no part in this training): ${identical}`]),
     ...(rows.some(({ looksAhead }) => looksAhead)
       ? ['* looks at later characters too, in evaluation as well: its loss is not comparable']
       : []),
@@ -96,6 +118,6 @@ export function comparisonTable(rows: readonly SummaryRow[]): string {
 }
 
 /** A line that says where a comparison stands. */
-export function describeComparison({ done, of, variant, seed, step, steps, secondsLeft }: ComparisonProgress): string {
-  return `training ${done + 1} of ${of}: ${variant}, seed ${seed} | step ${step}/${steps} | ${clock(secondsLeft)} left`
+export function describeComparison({ done, total, variant, seed, step, steps, secondsLeft }: ComparisonProgress): string {
+  return `training ${done + 1} of ${total}: ${variant}, seed ${seed} | step ${step}/${steps} | ${clock(secondsLeft)} left`
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
+import { mean } from 'makemoe/dist/base/numbers'
 import { coActivation, repetition, saturation, shareFromCharacter, specialization } from 'makemoe/dist/lab/analysis'
-import { criticalT, deviation, mean, pairedDifference } from 'makemoe/dist/lab/statistics'
+import { criticalT, deviation, pairedDifference } from 'makemoe/dist/lab/statistics'
 import { describe, expect, it } from 'vitest'
 
 /** Four tokens, two choices of three experts each. */

@@ -61,7 +61,12 @@ const shortSteps = 12
 /** Runs one notebook; in full, its outputs are kept once every cell has run, also if a check fails after that. */
 async function runNotebook(name: NotebookName, full: boolean, scratch: string): Promise<void> {
   const checks = Object.entries(name === 'makeMoE_Concise' ? (full ? { ...sameModel } : { ...sameModel, ...soundRaces }) : {})
-  const notebook = await execute(name, scratch, full ? undefined : shortSteps, checks.map(([file]) => join(__dirname, file)))
+  const notebook = await execute(
+    name,
+    scratch,
+    full ? undefined : shortSteps,
+    checks.map(([file]) => join(__dirname, file)),
+  )
   if (full) {
     const kept = { ...notebook, cells: notebook.cells.filter(({ metadata }) => !metadata.check) }
     // The kernel tells JupyterLab its numbers, but not who runs a notebook without a page.

@@ -1,9 +1,8 @@
 /** Variants side by side: their final losses, and these against steps, arithmetic and time. */
 
+import { mean } from '../../base/numbers'
 import { type LossCurve, lossCurves, smoothed } from './charts'
 import { color, type Figure, inLines, layout, pale } from './figure'
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
 interface Series extends LossCurve {
   /** Of the seeds. */

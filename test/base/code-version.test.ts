@@ -1,0 +1,45 @@
+/** Checksums of code change with whatever the code is made of. */
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { codeVersion, sourceVersion } from 'makemoe/dist/base/code-version'
+import { expect, test } from 'vitest'
+
+test('a source file counts with every file that it names, through all of them; others do not', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'makemoe-code-'))
+  const files: Readonly<Record<string, string>> = {
+    'main.ts': "import { a } from './a'\nimport b from './deep/b.js'\nexport const c = () => import('./c')\nimport 'makemoe'",
+    'a.ts': 'export const a = require("./a.json").a',
+    'a.json': '1',
+    'deep/b.ts': "export { d as default } from '../d/'",
+    'd/index.ts': "export const d = 1; import '../main'",
+    'c.ts': 'readFileSync(`./weights.bin`)',
+    'weights.bin': '1',
+  }
+  mkdirSync(join(folder, 'deep'))
+  mkdirSync(join(folder, 'd'))
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+  writeFileSync(join(folder, 'unrelated.ts'), '1')
+  const version = () => sourceVersion(join(folder, 'main.ts'))
+  const before = version()
+  expect(version()).toBe(before)
+  const versions = Object.entries(files).map(([name, text]) => {
+    writeFileSync(join(folder, name), `${text} `)
+    return version()
+  })
+  expect(new Set([before, ...versions]).size).toBe(1 + versions.length)
+  writeFileSync(join(folder, 'unrelated.ts'), '2')
+  expect(version()).toBe(versions.at(-1))
+})
+
+test('the compiled code counts file by file, in the rooms that are named', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'makemoe-code-'))
+  for (const room of ['one', 'two']) mkdirSync(join(folder, room))
+  writeFileSync(join(folder, 'one', 'a.js'), '1')
+  const [one, all] = [codeVersion(['one'], folder), codeVersion(['.'], folder)]
+  writeFileSync(join(folder, 'two', 'b.js'), '1')
+  expect(codeVersion(['one'], folder)).toBe(one)
+  expect(codeVersion(['.'], folder)).not.toBe(all)
+  writeFileSync(join(folder, 'one', 'a.js'), '2')
+  expect(codeVersion(['one'], folder)).not.toBe(one)
+})

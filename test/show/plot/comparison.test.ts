@@ -1,0 +1,46 @@
+/** Figures of a comparison. */
+import { comparisonCurves, comparisonLosses, type Measurement } from 'makemoe'
+import { describe, expect, test } from 'vitest'
+import { expectClose } from '../../support'
+
+describe('comparison figures', () => {
+  const measured = (variant: string, seed: number, validationLoss: number, more: Partial<Measurement> = {}): Measurement => ({
+    ...{ variant, seed, validationLoss, steps: 10, tokensPerStep: 100, curve: [{ step: 0, trainLoss: 4, validationLoss: 4 }] },
+    ...{ millisecondsPerStep: 10 * seed, parameters: 2e6, activeParameters: 1e6, flopsPerToken: 3e6, dropped: 0, looksAhead: false },
+    ...more,
+  })
+  const measurements = [
+    [measured('base', 1, 2), measured('better', 1, 1.9), measured('same', 1, 2.1, { looksAhead: true })],
+    [measured('base', 2, 2.2), measured('better', 2, 2.09), measured('same', 2, 2.1)],
+    [measured('base', 3, 2.4), measured('better', 3, 2.31), measured('same', 3, 2.4)],
+  ].flat()
+  test('the figures: one line for each variant, over a band of its seeds; against arithmetic and time as well', () => {
+    const curves = measurements.map((each) => ({
+      ...each,
+      curve: [0, 5].map((step) => ({ step, trainLoss: 0, validationLoss: each.validationLoss - step / 10 })),
+    }))
+    const { data } = comparisonCurves(curves)
+    expect(data.map(({ name }) => name)).toEqual([
+      'base (3 seeds), spread',
+      'better (3 seeds), spread',
+      'same (3 seeds), spread',
+      'base (3 seeds)',
+      'better (3 seeds)',
+      'same (3 seeds)',
+    ])
+    expect(data[3]).toMatchObject({ x: [0, 5], y: [2.2, 1.7] })
+    expectClose(comparisonCurves(curves, 'FLOPs').data[3]?.x as number[], [0, (5 * 3 * 3e6 * 100) / 1e12], 1e-9)
+    expectClose(comparisonCurves(curves, 'seconds').data[3]?.x as number[], [0, 0.1], 1e-9)
+  })
+  test('the figure of final losses: a dot for each seed, a bar for each mean, the first variant as the line', () => {
+    const { data, layout } = comparisonLosses(measurements)
+    const names = ['base', 'better', 'same (looks ahead)']
+    const [first, , , bars] = data
+    expect(data.map(({ name }) => name)).toEqual(['seed 1', 'seed 2', 'seed 3', 'mean'])
+    expect([first?.x, first?.y]).toEqual([[2, 1.9, 2.1], names])
+    expect(bars?.y).toEqual(names)
+    expectClose(bars?.x as number[], [2.2, 2.1, 2.2], 1e-12)
+    expect(layout).toMatchObject({ yaxis: { categoryarray: names, autorange: 'reversed' } })
+    expect((layout.shapes as { x0: number }[])[0]?.x0).toBeCloseTo(2.2, 12)
+  })
+})
