@@ -50,11 +50,6 @@ export class Display {
     this.bundle({ 'text/plain': text })
   }
 
-  svg(svg: string): void {
-    const title = /<title>([^<]*)<\/title>/.exec(svg)?.[1] ?? 'drawing'
-    this.bundle({ 'image/svg+xml': svg, 'text/plain': title.replaceAll('&lt;', '<').replaceAll('&amp;', '&') })
-  }
-
   /** Shows HTML; `text` stands where a reader sees none. */
   html({ html, text }: HtmlView): void {
     this.bundle({ 'text/html': html, 'text/plain': text })
@@ -70,9 +65,4 @@ export class Display {
 export function show(view: Figure | HtmlView): void {
   if ('html' in view) new Display().html(view)
   else new Display().figure(view)
-}
-
-/** Shows a drawing below the cell. */
-export function showDrawing(svg: string): void {
-  new Display().svg(svg)
 }

@@ -1,5 +1,5 @@
-// Opens each notebook as somebody does who has just cloned the project: nothing run, nothing trusted. Every figure and drawing of its outputs
-// must be a picture on the page, with words for who cannot see it, and none wider than its place.
+// Opens each notebook as somebody does who has just cloned the project: nothing run, nothing trusted. Every figure of its outputs and
+// every drawing must be a picture on the page, and none wider than its place.
 // node test/notebooks/at-first-sight.mjs [FOLDER for screenshots [light|dark [WIDTH [NOTEBOOK]]]]; a line for each notebook.
 import assert from 'node:assert'
 import { join } from 'node:path'
@@ -9,9 +9,9 @@ const [pictures, theme = 'light', width = '1280', only] = process.argv.slice(2)
 
 const isPicture = ({ data }) => data?.['image/svg+xml'] || data?.['application/vnd.plotly.v1+json']
 
-/** For each output that is on the page: what is seen in it. */
+/** For each output, and each text with a drawing, that is on the page: what is seen in it. */
 const seenOutputs = () =>
-  [...document.querySelectorAll('.jp-Notebook .jp-OutputArea-output')].map((output) => {
+  [...document.querySelectorAll('.jp-Notebook .jp-OutputArea-output, .jp-Notebook .jp-MarkdownOutput:has(img)')].map((output) => {
     const image = output.querySelector('img:not(.plot-img)')
     const plot = output.querySelector('.js-plotly-plot .main-svg')
     const seen = image ?? plot
@@ -28,7 +28,8 @@ let failed = 0
 await withJupyterLab(committedNotebooks, { dark: theme === 'dark' }, async (browser, address) => {
   for (const [name, notebook] of Object.entries(committedNotebooks)) {
     if (only && name !== only) continue
-    const expected = notebook.cells.flatMap(({ outputs = [] }) => outputs).filter(isPicture)
+    const drawings = notebook.cells.filter(({ cell_type, source }) => cell_type === 'markdown' && [source].flat().join('').startsWith('!['))
+    const expected = [...notebook.cells.flatMap(({ outputs = [] }) => outputs).filter(isPicture), ...drawings]
     const page = await browser.newPage({ viewport: { width: Number(width), height: 900 } })
     try {
       await openNotebook(page, address(name))

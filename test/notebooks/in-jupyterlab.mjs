@@ -51,7 +51,6 @@ await withJupyterLab(notebooks, { env: { MAKEMOE_STEPS: '6' } }, async (browser,
         return {
           figures: drawn.length,
           undrawn: document.querySelectorAll('.jp-RenderedPlotly').length - drawn.length,
-          drawings: document.querySelectorAll('.jp-RenderedSVG').length,
           rawJson: text.includes('"layout"'),
           errors: document.querySelectorAll(
             '.jp-OutputArea-output[data-mime-type$="stderr"], .jp-OutputArea-output[data-mime-type$="error"]',
@@ -64,7 +63,7 @@ await withJupyterLab(notebooks, { env: { MAKEMOE_STEPS: '6' } }, async (browser,
       const expected = figuresExpected(committedNotebooks[name])
       assert.equal(seen.undrawn, 0, 'figures that are not drawn')
       assert(seen.figures >= expected, `${seen.figures} figures are drawn, expected the ${expected} of the full run`)
-      console.log(`${name}: ${seen.figures} figures and ${seen.drawings} drawings (${Math.round((Date.now() - start) / 1000)} s)`)
+      console.log(`${name}: ${seen.figures} figures (${Math.round((Date.now() - start) / 1000)} s)`)
     } catch (error) {
       failed++
       console.log(`${name}: FAILED: ${error.message}`)

@@ -1,6 +1,6 @@
 // A real JupyterLab on copies of the notebooks, and a real browser; for the checks beside this file. CHROMIUM names the browser.
 import { spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { chromium } from 'playwright-core'
 
@@ -29,6 +29,7 @@ export async function withJupyterLab(notebooks, { dark = false, env = {} }, visi
   }
   for (const [name, notebook] of Object.entries(notebooks)) write('notebooks', `${name}.ipynb`, notebook)
   symlinkSync(join(root, 'data'), join(scratch, 'data'))
+  cpSync(join(root, 'notebooks/images'), join(scratch, 'notebooks/images'), { recursive: true })
   // Without windowing all cells are on the page at once.
   write('settings/@jupyterlab/notebook-extension', 'tracker.jupyterlab-settings', { windowingMode: 'none' })
   const theme = dark ? 'JupyterLab Dark' : 'JupyterLab Light'

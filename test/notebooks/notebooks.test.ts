@@ -57,7 +57,7 @@ describe.each(names)('%s', (name) => {
   test('hold no error', () => {
     expect(outputs.filter((output) => output.output_type === 'error' || output.name === 'stderr')).toEqual([])
   })
-  test('outputs are short, figures and drawings have pictures, and nothing tells of the machine', () => {
+  test('outputs are short, figures have pictures, and nothing names the machine', () => {
     expect(statSync(join(folder, name)).size).toBeLessThan(3e6)
     for (const output of outputs) {
       expect(joined(output.text).split('\n').length).toBeLessThanOrEqual(31)
@@ -67,10 +67,6 @@ describe.each(names)('%s', (name) => {
         // For pages that run nothing. Not a PNG: JupyterLab would show it in the figure's place, wider than the page.
         expect(joined(data['image/svg+xml'])).toContain('</svg>')
         expect(data['image/png']).toBeUndefined()
-      } else if (data['image/svg+xml']) {
-        // JupyterLab draws no SVG of a notebook that it does not trust.
-        expect(Buffer.from(joined(data['image/png']), 'base64').subarray(1, 4).toString()).toBe('PNG')
-        expect(joined(data['text/plain']).length, 'words for who cannot see it').toBeGreaterThan(15)
       }
     }
     expect(raw).not.toMatch(/\/(home|root|work|Users|tmp)\//)

@@ -1,24 +1,16 @@
 /**
- * A picture beside each figure and drawing of a notebook, for pages that run nothing and trust nobody. JupyterLab draws no SVG of a notebook
- * that it does not trust, so a drawing gets a PNG. It does draw interactive figures, but would show a PNG beside one instead, at its full
- * size, so a figure gets an SVG, for code hosts. Only whoever commits outputs needs this, and Chromium.
+ * A picture beside each figure of a notebook, for pages that run nothing and trust nobody. An SVG, since JupyterLab, which draws interactive
+ * figures of notebooks that it does not trust, would show a PNG instead of the figure, at its full size. Only whoever commits outputs needs
+ * this, and Chromium.
  */
 
 import { SetupError } from 'makemoe/dist/base/errors'
 import type { Browser, Page } from 'playwright-core'
-import { joined, type Notebook, type Output, outputsOf, plotlyType } from './notebook'
+import { type Notebook, type Output, outputsOf, plotlyType } from './notebook'
 
-/** Pixels of the file for each pixel on the page: sharp on high-density screens. */
-const density = 2
 /** Figures fill the width that they get; their pictures have this one. */
 const defaultWidth = 760
 const defaultHeight = 400
-
-interface Pages {
-  /** Has plotly. */
-  readonly figures: Page
-  readonly drawings: Page
-}
 
 async function figureSvg(page: Page, figure: { layout?: { width?: number; height?: number } }): Promise<string> {
   const { width = defaultWidth, height = defaultHeight } = figure.layout ?? {}
@@ -27,28 +19,11 @@ async function figureSvg(page: Page, figure: { layout?: { width?: number; height
   return decodeURIComponent(url.slice(url.indexOf(',') + 1))
 }
 
-/** What a drawing says of itself, for whoever cannot see it. */
-const svgTitle = (svg: string): string =>
-  (/<title>([^<]*)<\/title>/.exec(svg)?.[1] ?? 'drawing').replaceAll('&lt;', '<').replaceAll('&amp;', '&')
-
-async function addPicture({ figures, drawings }: Pages, output: Output): Promise<boolean> {
-  const { data } = output
-  if (!data) return false
-  const figure = data[plotlyType]
-  if (figure) {
-    data['image/svg+xml'] = await figureSvg(figures, figure)
-    delete data['image/png']
-    return true
-  }
-  const svg = joined(data['image/svg+xml'])
-  if (svg === '') return false
-  await drawings.setContent(`<body style="margin: 0">${svg}</body>`)
-  const drawing = drawings.locator('svg').first()
-  const { width = 0, height = 0 } = (await drawing.boundingBox()) ?? {}
-  data['image/png'] = (await drawing.screenshot({ omitBackground: true })).toString('base64')
-  const alt = svgTitle(svg)
-  data['text/plain'] = alt
-  output.metadata = { ...output.metadata, 'image/png': { width: Math.round(width), height: Math.round(height), alt } }
+async function addPicture(page: Page, { data }: Output): Promise<boolean> {
+  const figure = data?.[plotlyType]
+  if (!data || !figure) return false
+  data['image/svg+xml'] = await figureSvg(page, figure)
+  delete data['image/png']
   return true
 }
 
@@ -66,17 +41,17 @@ export async function requireChromium(): Promise<void> {
 }
 
 /**
- * Adds a picture to each figure and drawing, or renews it.
+ * Adds a picture to each figure, or renews it.
  * @returns how many
  * @throws SetupError without Chromium
  */
 export async function addPictures(notebook: Notebook): Promise<number> {
   const browser = await openBrowser()
   try {
-    const pages = { figures: await browser.newPage(), drawings: await browser.newPage({ deviceScaleFactor: density }) }
-    await pages.figures.addScriptTag({ path: require.resolve('plotly.js-dist-min/plotly.min.js') })
+    const page = await browser.newPage()
+    await page.addScriptTag({ path: require.resolve('plotly.js-dist-min/plotly.min.js') })
     let added = 0
-    for (const output of outputsOf(notebook)) if (await addPicture(pages, output)) added++
+    for (const output of outputsOf(notebook)) if (await addPicture(page, output)) added++
     return added
   } finally {
     await browser.close()

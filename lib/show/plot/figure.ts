@@ -25,7 +25,7 @@ export const expertFill = (e: number): `#${string}` => pale(color(e), [0.35, 0.5
 /** From little to much; monotonic in lightness. */
 export const sequential = 'Cividis'
 
-/** The card that figures and drawings stand on: light, so that they read well in light and dark themes. */
+/** The card that figures stand on: light, so that they read well in light and dark themes. */
 export const card = '#fafafa'
 
 /**
