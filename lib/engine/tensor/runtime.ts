@@ -6,31 +6,12 @@
 import type { Tensor, Variable } from '@tensorflow/tfjs'
 import { TensorError } from '../../base/errors'
 import { lazyExport } from '../../base/lazy-export'
-import { type Binding, newBinding, type TensorMetadata, type TfjsBinding } from '../tensorflow/binding'
+import { newBinding, type TfjsBinding } from '../tensorflow/binding'
 import { withQuietStderr } from '../tensorflow/quiet'
+import { loadTfjsNode, type NodeBackend } from './tfjs-node'
 
 export type { DataType, Rank, Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, TensorLike, Variable } from '@tensorflow/tfjs'
-
-/** tfjs's bookkeeping for the data that tensors share: the values until an op first wants them, then TensorFlow's number for them. */
-export interface TensorData {
-  shape: number[]
-  dtype: number
-  /** null or undefined once they were handed over. */
-  values: ArrayLike<number> | null
-  id: number
-  /** How many tensors share it. */
-  refCount: number
-}
-
-/** The part of tfjs-node's backend that we rely on. */
-export interface NodeBackend {
-  binding: Binding & Readonly<Record<`TF_${string}`, number>>
-  readonly isUsingGpuDevice: boolean
-  readonly tensorMap: { get(dataId: object): TensorData; set(dataId: object, data: TensorData): void; has(dataId: object): boolean }
-  /** Hands over values that were not yet, and gives the tensors' numbers. */
-  getInputTensorIds(tensors: readonly Tensor[]): number[]
-  createOutputTensor(metadata: TensorMetadata): Tensor
-}
+export type { NodeBackend } from './tfjs-node'
 
 /** What tfjs-node still calls although newer Node versions deprecate it (with a warning) or lack it. */
 function restoreNodeUtil(): void {
@@ -52,10 +33,7 @@ function load(): { tf: Tfjs; binding: TfjsBinding } {
   restoreNodeUtil()
   setEnvironment()
   const tf: Tfjs = require('@tensorflow/tfjs')
-  require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels')
-  const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend') as {
-    NodeJSKernelBackend: new (binding: TfjsBinding, packageName: string) => NodeBackend & import('@tensorflow/tfjs').KernelBackend
-  }
+  const { NodeJSKernelBackend } = loadTfjsNode()
   /** tfjs-node's backend, which says so when an op gets a tensor that was disposed of. */
   class Backend extends NodeJSKernelBackend {
     override getInputTensorIds(tensors: readonly Tensor[]): number[] {
