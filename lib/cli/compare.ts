@@ -21,7 +21,7 @@ import { nowAndThen } from './now-and-then'
 import { natural } from './option-values'
 import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, setUpQuietly } from './options'
 import { importFile } from './parts'
-import { projectRoot } from './setup/paths'
+import { paths } from './setup/paths'
 import { stoppedStatus, stopSignal } from './stopping'
 import { textOf } from './text-of'
 
@@ -82,7 +82,7 @@ async function compareVariants(config: Config, options: CompareCommandOptions): 
   const variants = withFirst(unordered, options.against)
   const corpus = textOf(options)
   const tokenizer = CharTokenizer.fromText(corpus.text)
-  const folder = options.out ?? join(projectRoot(), 'data', 'runs', 'compare')
+  const folder = options.out ?? join(paths.runs(), 'compare')
   const seeds = Array.from({ length: options.seeds }, (_, i) => config.seed + i)
   const all = Object.keys(variants).length * seeds.length
   console.log(

@@ -1,5 +1,5 @@
 /** JupyterLab on this machine alone, with its token on, opened on the notebooks. */
-import { join } from 'node:path'
+import { delimiter } from 'node:path'
 import { runInForeground } from './child'
 import { paths, projectRoot } from './setup/paths'
 
@@ -8,7 +8,8 @@ import { paths, projectRoot } from './setup/paths'
  * @returns its exit status
  */
 export function startJupyter(browser: boolean): Promise<number> {
-  const args = ['lab', '--ip=127.0.0.1', `--notebook-dir=${join(projectRoot(), 'notebooks')}`, ...(browser ? [] : ['--no-browser'])]
+  const args = ['lab', '--ip=127.0.0.1', `--notebook-dir=${paths.notebooks()}`, ...(browser ? [] : ['--no-browser'])]
   if (process.getuid?.() === 0) args.push('--allow-root')
-  return runInForeground(paths.jupyter(), args, { cwd: projectRoot() })
+  const env = { ...process.env, JUPYTER_PATH: [paths.jupyterData(), process.env.JUPYTER_PATH].filter(Boolean).join(delimiter) }
+  return runInForeground(paths.jupyter(), args, { cwd: projectRoot(), env })
 }

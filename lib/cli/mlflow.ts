@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { RunError } from '../base/errors'
 import { lockFile } from '../base/files'
+import { commandLine } from '../base/installed'
 import { MlflowClient, MlflowError, mlflowServer } from '../runs/track/mlflow-client'
 import { MlflowSync } from '../runs/track/mlflow-sync'
 import { readRunRecord, recordEnd } from '../runs/track/run-record'
 import { runInForeground } from './child'
 import { natural } from './option-values'
 import { addCommand } from './options'
-import { paths, projectRoot } from './setup/paths'
+import { paths } from './setup/paths'
 import { setup } from './setup/setup'
 
 export function register(program: Command): void {
@@ -25,14 +26,14 @@ export function register(program: Command): void {
 }
 
 /**
- * Runs the server until it ends; runs and artifacts lie in data/mlflow.
+ * Runs the server until it ends; runs and artifacts lie in data/mlflow (an installed package's in ./mlflow).
  * @returns its exit status
  */
 function startMlflow(port: number): Promise<number> {
-  const home = join(projectRoot(), 'data', 'mlflow')
+  const home = paths.mlflow()
   mkdirSync(home, { recursive: true })
   const address = `http://127.0.0.1:${port}`
-  console.log(`MLflow: ${address} (Ctrl-C stops it)\n  train with: MLFLOW_TRACKING_URI=${address} npm run train`)
+  console.log(`MLflow: ${address} (Ctrl-C stops it)\n  train with: MLFLOW_TRACKING_URI=${address} ${commandLine('train')}`)
   const args = ['server', '--host', '127.0.0.1', '--port', String(port), '--workers', '1']
   const stores = ['--backend-store-uri', `sqlite:///${join(home, 'mlflow.db')}`, '--artifacts-destination', join(home, 'artifacts')]
   const env = {

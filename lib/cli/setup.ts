@@ -1,15 +1,16 @@
-/** `makemoe setup`: installs what the project needs. */
+/** `makemoe setup`: installs what the commands need. */
 import type { Command } from 'commander'
+import { isInstalled } from '../base/installed'
 import { requireGpu } from './gpu'
 import { addCommand } from './options'
 import { setup } from './setup/setup'
 
 export function register(program: Command): void {
-  addCommand(program, 'setup', 'install what the project needs: TensorFlow, JupyterLab, the text')
-    .option('--gpu', "take TensorFlow's CUDA build")
-    .action(async (options: { gpu?: boolean }) => {
-      await setup({ jupyter: true, text: true, ...options })
-      if (options.gpu) requireGpu()
-      console.log('ready')
-    })
+  const command = addCommand(program, 'setup', 'install what the commands need: TensorFlow, the text, JupyterLab')
+  if (isInstalled()) command.option('--jupyter', 'JupyterLab and the TypeScript kernel too, as start brings them')
+  command.option('--gpu', "take TensorFlow's CUDA build").action(async (options: { gpu?: boolean; jupyter?: boolean }) => {
+    await setup({ text: true, ...options, jupyter: options.jupyter ?? !isInstalled() })
+    if (options.gpu) requireGpu()
+    console.log('ready')
+  })
 }

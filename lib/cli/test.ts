@@ -1,10 +1,12 @@
 /** `makemoe test`: the unit tests, with vitest. */
 import { spawnSync } from 'node:child_process'
 import type { Command } from 'commander'
+import { isInstalled } from '../base/installed'
 import { projectRoot } from './setup/paths'
 import { setup } from './setup/setup'
 
 export function register(program: Command): void {
+  if (isInstalled()) return // a package has no tests
   program
     .command('test')
     .description('set up what is missing and run the tests; arguments go to vitest')

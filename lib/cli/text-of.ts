@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { TextError } from '../base/errors'
+import { isInstalled } from '../base/installed'
 import { type Corpus, loadCorpus } from '../makemoe/text/corpus'
 import { sha256Of, type TextRecord } from '../runs/checkpoint'
 import { paths } from './setup/paths'
@@ -11,7 +12,9 @@ export function textOf(options: { readonly text?: string | undefined }, recorded
   const file = options.text ?? recorded?.path
   if (options.text === undefined && file !== undefined && !existsSync(file))
     throw new TextError(`the text that the run was trained on, ${file}, is not there any longer; say where it is with --text`)
-  return loadCorpus({ defaultFile: paths.text(), ...(file === undefined ? {} : { file }) })
+  if (file !== undefined) return loadCorpus({ file, defaultFile: paths.text() })
+  const corpus = loadCorpus({ defaultFile: paths.text() })
+  return isInstalled() ? { ...corpus, source: 'Tiny Shakespeare' } : corpus
 }
 
 /** Where a text is to be found again; undefined for the default one. */

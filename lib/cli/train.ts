@@ -9,6 +9,7 @@ import { keysOf } from '../base/assertions'
 import { codeVersion } from '../base/code-version'
 import { CheckpointError, ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
+import { commandLine, isInstalled } from '../base/installed'
 import { backend } from '../engine/tensor/op'
 import { createStreams, type Streams } from '../engine/tensor/streams'
 import { type Config, preset, validateConfig } from '../makemoe/config'
@@ -309,7 +310,8 @@ function prepare(config: Config, options: TrainOptions, loaded: LoadedParts, sav
   if (difference !== undefined)
     throw new CheckpointError(`${difference}; it has ${tokenizer.vocabSize} characters, the run's ${saved?.tokenizer.vocabSize}`)
   const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
-  const commit = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: projectRoot(), encoding: 'utf8' }).stdout?.trim()
+  // An installed package lies in somebody else's repository.
+  const commit = isInstalled() ? '' : spawnSync('git', ['rev-parse', 'HEAD'], { cwd: projectRoot(), encoding: 'utf8' }).stdout?.trim()
   const device = backend().isUsingGpuDevice ? 'gpu' : 'cpu'
   const tags = { preset: options.preset ?? 'default', seed: String(config.seed), device, ...(commit ? { commit } : {}) }
   return { ...loaded, corpus, tokenizer, dataset, tags }
@@ -363,7 +365,7 @@ async function run(open: (common: CommonOptions) => Run, config: Config, options
     if (finished) console.log(`saved in ${shown}`)
     else
       console.log(
-        `stopped by ${signal.reason} after step ${opened.trainer.step}; npm run train -- --resume ${shown}${options.parts ? ` --parts ${options.parts}` : ''} resumes it`,
+        `stopped by ${signal.reason} after step ${opened.trainer.step}; ${commandLine('train', `--resume ${shown}${options.parts ? ` --parts ${options.parts}` : ''}`)} resumes it`,
       )
     return finished ? 0 : stoppedStatus(signal)
   } catch (error) {

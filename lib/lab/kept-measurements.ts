@@ -11,6 +11,7 @@ import { z } from 'zod'
 import { codeVersion } from '../base/code-version'
 import { CheckpointError, RunError } from '../base/errors'
 import { lockFile, writeFileAtomic } from '../base/files'
+import { commandLine } from '../base/installed'
 import type { Dataset } from '../makemoe/text/dataset'
 import type { Compile } from '../makemoe/train/trainer'
 import { readJson } from '../runs/checkpoint'
@@ -58,7 +59,7 @@ export class KeptMeasurements {
    */
   lock(): () => void {
     const note = 'measurements/ has a file for each training, which is not made again unless the code, the text or the variant has changed.'
-    writeFileAtomic(join(this.folder, 'README'), `Made by npm run compare; ${note}\n`)
+    writeFileAtomic(join(this.folder, 'README'), `Made by ${commandLine('compare')}; ${note}\n`)
     const unlock = lockFile(join(this.folder, 'lock'))
     if (!unlock) throw new RunError(`another process is comparing in ${this.folder}`)
     return unlock

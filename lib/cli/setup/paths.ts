@@ -1,33 +1,43 @@
-/** Where the setup puts things, all inside the project: removing `.venv` and `node_modules` removes it all. */
-import { existsSync } from 'node:fs'
+/**
+ * Where the setup puts things. In the project, all inside it: removing `.venv` and `node_modules` removes it all. Where lib is an installed
+ * package, in the user's cache, which all folders share; runs and MLflow's records then belong to the working folder.
+ */
 import { dirname, join } from 'node:path'
+import { isInstalled, packageRoot } from '../../base/installed'
+import { cachedTensorflow, userCache } from '../../engine/tensorflow/libraries'
 
-/** The project's folder: the nearest one above this file that holds the lock file. */
-export function projectRoot(): string {
-  let folder = __dirname
-  while (!existsSync(join(folder, 'package-lock.json')) && folder !== dirname(folder)) folder = dirname(folder)
-  return folder
-}
+/** The project's folder; for an installed package the working folder. */
+export const projectRoot = (): string => (isInstalled() ? process.cwd() : dirname(packageRoot))
 
-const inProject = (...parts: string[]): string => join(projectRoot(), ...parts)
+/** A path in the project, or, installed, another one. */
+const inProject = (inside: string, installed: () => string): string => (isInstalled() ? installed() : join(dirname(packageRoot), inside))
+
+const inCache = (...parts: string[]): string => join(userCache(), ...parts)
 
 /** Every path that the setup reads or writes. */
 export const paths = {
-  environment: () => inProject('.venv'),
-  python: () => inProject('.venv', 'bin', 'python'),
-  jupyter: () => inProject('.venv', 'bin', 'jupyter'),
-  tensorflow: () => inProject('.venv', 'tensorflow'),
-  mlflowBin: () => inProject('.venv', 'mlflow', 'bin'),
+  environment: () => inProject('.venv', () => inCache('python')),
+  python: () => join(paths.environment(), 'bin', 'python'),
+  jupyter: () => join(paths.environment(), 'bin', 'jupyter'),
+  /** @param gpu whether it is the CUDA build; the project has room for one of both */
+  tensorflow: (gpu: boolean) => inProject('.venv/tensorflow', () => cachedTensorflow(gpu)),
+  mlflowBin: () => join(paths.environment(), 'mlflow', 'bin'),
   /** There if PyTorch is installed. */
-  pytorch: () => inProject('.venv', 'pytorch'),
-  kernelspec: () => inProject('.venv', 'share', 'jupyter', 'kernels', 'tslab'),
-  stamps: () => inProject('.venv', 'makemoe-setup.json'),
-  text: () => inProject('data', 'input.txt'),
-  textEdits: () => inProject('data', 'tiny-shakespeare-edits.json'),
+  pytorch: () => join(paths.environment(), 'pytorch'),
+  /** What Jupyter is given as JUPYTER_PATH: an installed package's kernel belongs to its folder alone. */
+  jupyterData: () => inProject('.venv/share/jupyter', () => join(packageRoot, 'jupyter')),
+  kernelspec: () => join(paths.jupyterData(), 'kernels', 'tslab'),
+  kernel: () => join(packageRoot, 'dist', 'notebook', 'kernel.js'),
+  stamps: () => inProject('.venv/makemoe-setup.json', () => inCache('setup.json')),
+  text: () => inProject('data/input.txt', () => inCache('tiny-shakespeare.txt')),
+  textEdits: () => paths.beside('tiny-shakespeare-edits.json'),
   /** A file that lies beside this module's source. */
-  beside: (name: string) => inProject('lib', 'cli', 'setup', name),
+  beside: (name: string) => join(packageRoot, 'cli', 'setup', name),
+  runs: () => inProject('data/runs', () => join(process.cwd(), 'runs')),
+  mlflow: () => inProject('data/mlflow', () => join(process.cwd(), 'mlflow')),
+  notebooks: () => inProject('notebooks', () => process.cwd()),
 }
 
 /** Where a new run goes if nobody says where: named by its preset, its seed and the time. */
 export const newRunPath = (preset: string, seed: number): string =>
-  inProject('data', 'runs', `${preset}-${seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`)
+  join(paths.runs(), `${preset}-${seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`)

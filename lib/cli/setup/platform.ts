@@ -3,11 +3,8 @@
  * are written from their wheels' listings and untested.
  */
 import { SetupError } from '../../base/errors'
-import { libraryFiles } from '../../engine/tensorflow/libraries'
+import { libraryFiles, tensorflowVersion } from '../../engine/tensorflow/libraries'
 import type { Wheel } from './wheel'
-
-/** The pinned TensorFlow release. */
-export const tensorflowVersion = '2.21.0'
 
 /** A TensorFlow wheel and what is to be taken from it. */
 export interface TensorflowWheel extends Wheel {

@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto'
 import { lstatSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { writeFileAtomic } from '../../base/files'
+import { isInstalled } from '../../base/installed'
+import { tensorflowVersion } from '../../engine/tensorflow/libraries'
 import { paths, projectRoot } from './paths'
 import { pipInstall } from './pip'
-import { type TensorflowWheel, tensorflowVersion } from './platform'
+import type { TensorflowWheel } from './platform'
 import { findPython, runProgram } from './program'
 import type { Report } from './progress'
 import { bringText } from './text'
@@ -26,7 +28,7 @@ const hash = (...parts: string[]): string => createHash('sha256').update(parts.j
 export function environmentStep(): Step {
   return {
     name: 'Python environment',
-    key: hash(projectRoot()),
+    key: hash(dirname(paths.environment())),
     product: paths.python(),
     async run() {
       const python = findPython()
@@ -34,14 +36,14 @@ export function environmentStep(): Step {
       // A link is replaced, and what it leads to, perhaps another project's environment, is left alone.
       if (lstatSync(paths.environment(), { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(paths.environment())
       await runProgram(python, ['-m', 'venv', '--clear', paths.environment()], remedy)
-      return relative(projectRoot(), paths.environment())
+      return isInstalled() ? paths.environment() : relative(projectRoot(), paths.environment())
     },
   }
 }
 
 /** Takes TensorFlow's shared libraries out of its wheel. */
 export function tensorflowStep(wheel: TensorflowWheel, gpu: boolean): Step {
-  const home = paths.tensorflow()
+  const home = paths.tensorflow(gpu)
   const cuda = paths.beside('cuda.txt')
   const members = wheel.libraries.map((library) => `tensorflow/${library}`)
   return {
@@ -62,9 +64,8 @@ export function tensorflowStep(wheel: TensorflowWheel, gpu: boolean): Step {
 
 export function kernelStep(): Step {
   const file = join(paths.kernelspec(), 'kernel.json')
-  const kernel = join(projectRoot(), 'lib/dist/notebook/kernel.js')
   const spec = {
-    argv: [process.execPath, kernel, '{connection_file}'],
+    argv: [process.execPath, paths.kernel(), '{connection_file}'],
     display_name: 'TypeScript (makeMoE)',
     language: 'typescript',
     interrupt_mode: 'signal',

@@ -73,7 +73,7 @@ function speechesOf(play: string): string[] {
 /**
  * Rebuilds Tiny Shakespeare.
  * @param play the Markdown of one of `plays`
- * @param edits the differences, in data/tiny-shakespeare-edits.json
+ * @param edits the differences, in tiny-shakespeare-edits.json
  * @throws TextError if the result is not Tiny Shakespeare to the last character
  */
 export function rebuildTinyShakespeare(play: (name: (typeof plays)[number]) => string, edits: readonly Edit[]): string {

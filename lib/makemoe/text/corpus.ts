@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { messageOf } from '../../base/assertions'
 import { TextError } from '../../base/errors'
+import { commandLine } from '../../base/installed'
 
 /** A text and where it came from. */
 export interface Corpus {
@@ -41,6 +42,6 @@ export function readTextFile(file: string): string {
 export function loadCorpus(options: { readonly file?: string; readonly defaultFile: string }): Corpus {
   if (options.file !== undefined) return { text: readTextFile(options.file), source: options.file }
   if (!existsSync(options.defaultFile))
-    throw new TextError(`got no text at ${options.defaultFile}, expected Tiny Shakespeare there: npm run setup brings it`)
+    throw new TextError(`got no text at ${options.defaultFile}, expected Tiny Shakespeare there: ${commandLine('setup')} brings it`)
   return { text: readTextFile(options.defaultFile), source: 'data/input.txt' }
 }

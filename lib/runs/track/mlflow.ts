@@ -3,6 +3,7 @@
  * nothing is lost while a server is away, and `npm run mlflow -- --sync` sends the rest later.
  */
 import { messageOf } from '../../base/assertions'
+import { commandLine } from '../../base/installed'
 import type { MlflowClient } from './mlflow-client'
 import { MlflowSync } from './mlflow-sync'
 import type { Tracker } from './tracker'
@@ -67,6 +68,6 @@ export class MlflowTracker implements Tracker {
     })
     const done = await Promise.race([finish(), patience])
     clearTimeout(timer)
-    if (!done) warn(`MLflow: not everything was sent; npm run mlflow -- --sync ${this.folder} sends the rest`)
+    if (!done) warn(`MLflow: not everything was sent; ${commandLine('mlflow', `--sync ${this.folder}`)} sends the rest`)
   }
 }
