@@ -60,6 +60,6 @@ export async function prepare(...projects) {
     ['node_modules/typescript/bin/tsc', '--build', ...projects],
     'fix the TypeScript errors above',
   )
-  await import('../bundle.mjs')
+  await import('./bundle.mjs')
   giveBack()
 }

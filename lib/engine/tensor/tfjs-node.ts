@@ -1,6 +1,6 @@
 /**
  * tfjs-node's backend and kernels, which register themselves. Of that package only this JavaScript is needed, and its install script, which
- * fetches another TensorFlow and a compiled addon, is not: the build bundles it (lib/bundle.mjs), so that who installs makemoe does not
+ * fetches another TensorFlow and a compiled addon, is not: the build bundles it (lib/cli/bundle.mjs), so that who installs makemoe does not
  * install tfjs-node.
  */
 import { existsSync } from 'node:fs'

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const lib = dirname(fileURLToPath(import.meta.url))
+const lib = join(dirname(fileURLToPath(import.meta.url)), '..')
 const { version, license } = createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu/package.json')
 const banner = `/* Bundled from @tensorflow/tfjs-node-gpu ${version}; ${license} license, copyright Google LLC. */`
 const outfile = join(lib, 'dist/vendor/tfjs-node.js')
