@@ -42,8 +42,8 @@ export const withBias =
 /** The first choice gets all that the gates of a token sum to. */
 export const firstChoiceAlone: Intervene = (route) => {
   const routing = route()
-  const first = tf.sum(routing.weights, 1, true) // [N, 1]
-  return { ...routing, weights: tf.concat([first, tf.zerosLike(tf.slice(routing.weights, [0, 1], [-1, -1]))], 1) }
+  const first = tf.sum(routing.gates, 1, true) // [N, 1]
+  return { ...routing, gates: tf.concat([first, tf.zerosLike(tf.slice(routing.gates, [0, 1], [-1, -1]))], 1) }
 }
 
 /** Larger than any logit or score, and small enough that their differences survive being added to it. */

@@ -52,10 +52,10 @@ export function observed<R extends Tensor>(pass: (ctx: Context) => R, ctx: Conte
 }
 
 function layerTensors(record: RoutingRecord, keep: (tensor: Tensor) => Tensor): LayerTensors {
-  for (const name of ['layer', 'indices', 'weights', 'logits', 'demand', 'load'] as const)
+  for (const name of ['layer', 'experts', 'gates', 'logits', 'demand', 'load'] as const)
     if (record[name] === undefined)
       throw new ShapeError(`observe: got a routing record without ${name}, expected all that RoutingRecord names (see SparseMoE)`)
-  return mapTensors({ layer: record.layer, experts: record.indices, gates: record.weights, metrics: routingMetrics(record) }, keep)
+  return mapTensors({ layer: record.layer, experts: record.experts, gates: record.gates, metrics: routingMetrics(record) }, keep)
 }
 
 function mapTensors({ layer, experts, gates, metrics }: LayerTensors, map: (tensor: Tensor) => Tensor): LayerTensors {

@@ -33,7 +33,7 @@ class Sharp extends Module {
     ctx.report?.('sharpness', this.sharpness)
     const logits = tf.mul(this.scores.forward(x), this.sharpness)
     const { values, indices } = tf.topk(logits, 1)
-    return { indices, weights: tf.sigmoid(values), logits }
+    return { experts: indices, gates: tf.sigmoid(values), logits }
   }
 }
 class Descent extends Optimizer {

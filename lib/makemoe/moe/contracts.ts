@@ -11,17 +11,17 @@ import type { Module } from '../nn/module'
 
 /** A router's decision. N tokens, E experts, K choices. */
 export interface Routing {
-  /** int32 [N, K]: the chosen experts, best first, no expert twice in a row; with `partial`, E stands where there is none. */
-  readonly indices: Tensor
-  /** float32 [N, K]: the gates, in the order of `indices`; at most 1. */
-  readonly weights: Tensor
+  /** int32 [N, K]: the chosen experts, best first, no expert twice in a row; with `partial`, E marks an unused choice. */
+  readonly experts: Tensor
+  /** float32 [N, K]: their gates, at most 1. */
+  readonly gates: Tensor
   /** float32 [N, E]: the logits before noise, and before any balancing bias. */
   readonly logits: Tensor
   /** float32 [N, E]: the router's distribution over all experts; default: softmax of the logits. Computed only if it is asked for. */
   readonly probabilities?: () => Tensor
   /** Whether a token may have fewer than K experts. Default: no. */
   readonly partial?: boolean
-  /** What a noisy router drew; absent where there was no noise. */
+  /** The noise that was drawn; absent without noise. */
   readonly noise?: RoutingNoise
 }
 
@@ -39,19 +39,19 @@ export interface RouterModule extends Module {
 /** A feed-forward network, one of several. */
 export interface ExpertModule extends Module {
   /**
-   * @param x [rows, C]; how many rows is known only at run time, and may be none
+   * @param x [rows, C]; the number of rows is known only at run time, and may be 0
    * @returns [rows, C]
    */
   forward(x: Tensor): Tensor
 }
 
 /**
- * The order in which an expert that may not serve all serves; the last ones are dropped.
- * @param weights gates of the chosen experts, float32 [N, K]
+ * The order in which an expert of limited capacity serves its pairs; the last ones are dropped.
+ * @param gates of the chosen experts, float32 [N, K]
  * @param ctx for a policy that draws
  * @returns pairs, numbered choice by choice (pair p is of token p mod N); int32 [N * K]
  */
-export type DropPolicy = (weights: Tensor, ctx?: Context) => Tensor
+export type DropPolicy = (gates: Tensor, ctx?: Context) => Tensor
 
 /** A balancing loss of one layer, without its weight: a float32 scalar with a gradient. */
 export type BalancingLoss = (routing: RoutingRecord) => Tensor
@@ -67,12 +67,12 @@ export interface BalancingState extends Module {
   update(routing: RoutingRecord): void
 }
 
-/** What the parts of a mixture are told: the config of the model, as far as it concerns them. */
+/** The fields of a model's config that the parts of a mixture need. */
 export interface MixtureConfig {
   readonly nEmbed: number
   readonly numExperts: number
   readonly topK: number
-  /** Of a language model's; absent outside one. */
+  /** Vocabulary size; absent outside a language model. */
   readonly vocabSize?: number | undefined
   /** Hidden width of an expert; absent: the expert's own default. */
   readonly expertWidth?: number | undefined

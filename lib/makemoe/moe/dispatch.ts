@@ -14,7 +14,7 @@ import type { Context } from '../nn/context'
 import type { Routing } from './contracts'
 import { type DropPolicy, type DropPolicyName, dropPolicies } from './parts'
 
-/** Where each pair goes. N tokens, K choices, E experts, S slots, as many as pairs that are served. All int32. */
+/** The slot of each pair. N tokens, K choices, E experts, S slots, one for each pair that is served. All int32. */
 export interface DispatchPlan extends PairIndex {
   /** Pairs that asked for each expert. [E] */
   readonly demand: Tensor
@@ -36,20 +36,20 @@ export interface Capacity {
  * @param ctx for a drop policy that draws
  */
 export function planDispatch(
-  { indices, weights, partial = false }: Pick<Routing, 'indices' | 'weights' | 'partial'>,
+  { experts, gates, partial = false }: Pick<Routing, 'experts' | 'gates' | 'partial'>,
   numExperts: number,
   capacity?: Capacity,
   ctx?: Context,
 ): DispatchPlan {
-  const [N, K] = matrixShape(indices, 'planDispatch: indices')
+  const [N, K] = matrixShape(experts, 'planDispatch: experts')
   const pairs = N * K
-  const expertOfPair = tf.concat(tf.unstack(indices, 1))
+  const expertOfPair = tf.concat(tf.unstack(experts, 1))
   const demand = tf.sum(tf.oneHot(expertOfPair, numExperts, 1, 0, 'int32'), 0)
   const load = capacity ? tf.minimum(demand, tf.scalar(capacity.limit, 'int32')) : demand
 
-  const order = capacity ? serviceOrder(capacity.policy)(weights, ctx) : tf.range(0, pairs, 1, 'int32')
+  const order = capacity ? serviceOrder(capacity.policy)(gates, ctx) : tf.range(0, pairs, 1, 'int32')
   const groups = partition(order, capacity ? tf.gather(expertOfPair, order) : expertOfPair, numExperts + (partial ? 1 : 0))
-  const asked = groups.slice(0, numExperts) // the last group of a partial routing is of no expert
+  const asked = groups.slice(0, numExperts) // the last group of a partial routing holds its unused choices
   const pairOfSlot = tf.concat(capacity ? firstOfEach(asked, load) : asked)
 
   const slots = tf.cumsum(tf.onesLike(pairOfSlot), 0, true)
@@ -62,13 +62,13 @@ export function planDispatch(
 
 const serviceOrder = (policy: DropPolicyName | DropPolicy): DropPolicy => (typeof policy === 'string' ? dropPolicies[policy] : policy)
 
-/** Values by the number beside them: all with 0, all with 1, and so on, each group in the order given. */
-function partition(values: Tensor, numbers: Tensor, groups: number): Tensor[] {
+/** Splits values into groups by group number, keeping their order. */
+function partition(values: Tensor, groupOfValue: Tensor, groups: number): Tensor[] {
   if (groups === 1) return [values]
-  return multiOp('DynamicPartition', [values, numbers], groups, { num_partitions: groups })
+  return multiOp('DynamicPartition', [values, groupOfValue], groups, { num_partitions: groups })
 }
 
-/** The first entries of each list, as many as `counts` says. */
+/** The first `counts[i]` entries of list i. */
 function firstOfEach(lists: readonly Tensor[], counts: Tensor): Tensor[] {
   const start = tf.tensor1d([0], 'int32')
   const sizes = tf.split(counts, lists.length)
@@ -92,21 +92,21 @@ export const collectRows = (y: Tensor, plan: DispatchPlan): Tensor => toPairs(y,
 /**
  * Gates after drops: those of dropped pairs 0, a token's others scaled so that they keep their sum; all 0 where all were dropped.
  * G'_k = G_k * (sum of all G) / (sum of the served G)
- * @param weights float32 [N, K]
+ * @param gates float32 [N, K]
  * @returns float32 [N, K]
  */
-export function renormalizedGates(weights: Tensor, { slotOfPair, load }: DispatchPlan): Tensor {
+export function renormalizedGates(gates: Tensor, { slotOfPair, load }: DispatchPlan): Tensor {
   const served = tf.stopGradient(tf.transpose(tf.cast(tf.less(slotOfPair, tf.sum(load)), 'float32'))) // [N, K]
-  const kept = tf.mul(weights, served)
+  const kept = tf.mul(gates, served)
   const sum = tf.sum(kept, 1, true) // [N, 1]
   const divisor = tf.add(sum, tf.cast(tf.equal(tf.stopGradient(sum), 0), 'float32'))
-  return tf.mul(kept, tf.div(tf.sum(weights, 1, true), divisor))
+  return tf.mul(kept, tf.div(tf.sum(gates, 1, true), divisor))
 }
 
 /**
  * Each token's rows, weighted by its gates and added up.
  * @param served float32 [K, N, C]
- * @param weights float32 [N, K]
+ * @param gates float32 [N, K]
  * @returns float32 [N, C]
  */
-export const combine = (served: Tensor, weights: Tensor): Tensor => weightedSum(served, weights)
+export const combine = (served: Tensor, gates: Tensor): Tensor => weightedSum(served, gates)

@@ -24,10 +24,10 @@ export const entropy = (shares: Tensor): Tensor => tf.neg(tf.sum(tf.mul(shares, 
  * - `z`: mean squared log-sum-exp of the logits, how large they are (ST-MoE, 2202.08906, eq. 5)
  */
 export function routingMetrics(record: RoutingRecord): Record<string, Tensor> {
-  const { indices, logits, demand, load, drops } = record
-  const [, K] = matrixShape(indices, 'routing: indices')
+  const { experts, logits, demand, load, drops } = record
+  const [, K] = matrixShape(experts, 'routing: experts')
   const [, E] = matrixShape(logits, 'routing: logits')
-  const importance = tf.sum(record.gates, 0) // [E]
+  const importance = tf.sum(record.allGates, 0) // [E]
   const asked = tf.cast(demand, 'float32')
   return {
     load,
@@ -42,8 +42,8 @@ export function routingMetrics(record: RoutingRecord): Record<string, Tensor> {
   }
 }
 
-function dropped({ dropped, indices }: RoutingRecord): Record<string, Tensor> {
-  return { dropped, drop_share: tf.div(tf.cast(dropped, 'float32'), indices.size) }
+function dropped({ dropped, experts }: RoutingRecord): Record<string, Tensor> {
+  return { dropped, drop_share: tf.div(tf.cast(dropped, 'float32'), experts.size) }
 }
 
 function margin(probabilities: Tensor, K: number): Tensor {

@@ -14,7 +14,7 @@ import { expertCapacity } from './capacity'
 import type { BalancingLoss, BalancingState, DropPolicy, ExpertModule, RouterModule, Routing } from './contracts'
 import { type Capacity, collectRows, combine, type DispatchPlan, dispatchRows, planDispatch, renormalizedGates } from './dispatch'
 import type { DropPolicyName } from './parts'
-import { allGates } from './router/top-k-gating'
+import { scatterGates } from './router/top-k-gating'
 import { entropy, routingMetrics } from './routing-metrics'
 
 /** A balancing loss under the name that it is logged by. */
@@ -78,7 +78,7 @@ export class SparseMoE extends Module {
     const outputs = this.serve(dispatchRows(rows, plan), plan, capacity, ctx) // [S, C]
     const served = this.dropout(collectRows(outputs, plan), ctx) // [K, N, C]
     const renormalized = capacity && this.options.gatesAfterDrop === 'renormalized'
-    const chosen = combine(served, renormalized ? renormalizedGates(routing.weights, plan) : routing.weights) // [N, C]
+    const chosen = combine(served, renormalized ? renormalizedGates(routing.gates, plan) : routing.gates) // [N, C]
     const all = this.shared.reduce((sum, expert) => tf.add(sum, this.dropout(expert.forward(rows), ctx)), chosen)
 
     this.tell(routing, plan, x.shape.slice(0, -1), ctx)
@@ -116,11 +116,11 @@ export class SparseMoE extends Module {
     return evalCapacityFactor ?? (capacityMode === 'always' ? capacityFactor : undefined)
   }
 
-  private capacity({ indices }: Routing, ctx: Context): Capacity | undefined {
+  private capacity({ experts }: Routing, ctx: Context): Capacity | undefined {
     const { minCapacity = 1, dropPolicy = 'rank' } = this.options
     const factor = this.capacityFactor(ctx.training)
     if (factor === undefined) return undefined
-    const [N, K] = matrixShape(indices, 'router: indices')
+    const [N, K] = matrixShape(experts, 'router: experts')
     return { limit: expertCapacity(N, K, this.experts.length, factor, minCapacity), policy: dropPolicy }
   }
 
@@ -164,37 +164,37 @@ export class SparseMoE extends Module {
 /** The decisions of all processes for the whole batch, which balance and metrics are about. */
 function wholeBatch(
   { gather }: BatchShare,
-  { indices, weights, logits, probabilities, partial, noise }: Routing,
+  { experts, gates, logits, probabilities, partial, noise }: Routing,
   { load, drops }: DispatchPlan,
   tokens: readonly number[],
 ): [Routing, Pick<DispatchPlan, 'demand' | 'load' | 'drops'>, readonly number[]] {
   const [N] = matrixShape(logits, 'router: logits')
   const E = lastSize(logits)
   const local = [
-    tf.stopGradient(tf.cast(indices, 'float32')),
-    weights,
+    tf.stopGradient(tf.cast(experts, 'float32')),
+    gates,
     logits,
     ...(probabilities ? [probabilities()] : []),
     ...(noise ? [noise.noisy, noise.deviation()] : []),
   ]
-  const [chosen, gates, scores, ...rest] = tf.split(gather(tf.concat(local, 1)), local.map(lastSize), 1) as [
+  const [chosen, wholeGates, scores, ...rest] = tf.split(gather(tf.concat(local, 1)), local.map(lastSize), 1) as [
     Tensor,
     Tensor,
     Tensor,
     ...Tensor[],
   ]
-  const wholeIndices = tf.cast(tf.stopGradient(chosen), 'int32')
+  const wholeExperts = tf.cast(tf.stopGradient(chosen), 'int32')
   const share = probabilities && rest.shift()
   const [noisy, deviation] = rest
   const routing: Routing = {
-    indices: wholeIndices,
-    weights: gates,
+    experts: wholeExperts,
+    gates: wholeGates,
     logits: scores,
     ...(share ? { probabilities: () => share } : {}),
     ...(partial === undefined ? {} : { partial }),
     ...(noisy && deviation ? { noise: { noisy, deviation: () => deviation } } : {}),
   }
-  const demand = tf.sum(tf.oneHot(tf.reshape(wholeIndices, [-1]), E, 1, 0, 'int32'), 0)
+  const demand = tf.sum(tf.oneHot(tf.reshape(wholeExperts, [-1]), E, 1, 0, 'int32'), 0)
   let served: Tensor | undefined
   const plan = {
     demand,
@@ -205,7 +205,7 @@ function wholeBatch(
     },
   }
   const [first = 1, ...others] = tokens
-  return [routing, plan, [(first * (wholeIndices.shape[0] ?? N)) / N, ...others]]
+  return [routing, plan, [(first * (wholeExperts.shape[0] ?? N)) / N, ...others]]
 }
 
 /** What is costly is computed when it is first read. */
@@ -215,14 +215,14 @@ function routingRecord(
   tokens: readonly number[],
   layer: number,
 ): RoutingRecord {
-  const { indices, weights, logits } = routing
+  const { experts, gates, logits } = routing
   const { demand } = plan
   const drops = plan.drops && !routing.partial // what experts did not choose is not dropped
   return {
     layer,
     tokens,
-    indices,
-    weights,
+    experts,
+    gates,
     logits,
     ...(routing.noise ? { noise: routing.noise } : {}),
     demand,
@@ -233,14 +233,14 @@ function routingRecord(
     get probabilities() {
       return routing.probabilities?.() ?? tf.softmax(logits)
     },
-    get gates() {
-      return allGates(indices, weights, demand.size)
+    get allGates() {
+      return scatterGates(experts, gates, demand.size)
     },
     get dropped() {
       return tf.sub(tf.sum(demand), tf.sum(plan.load))
     },
     get entropy() {
-      return tf.mean(entropy(weights))
+      return tf.mean(entropy(gates))
     },
   }
 }

@@ -21,9 +21,9 @@ export interface RoutingRecord {
   /** The shape of the tokens before they became rows, [B, T] in a language model; their product is N. */
   readonly tokens: readonly number[]
   /** Chosen experts, best first: int32 [N, K]. */
-  readonly indices: Tensor
-  /** Gates of the chosen experts: float32 [N, K]. */
-  readonly weights: Tensor
+  readonly experts: Tensor
+  /** Their gates: float32 [N, K]. */
+  readonly gates: Tensor
   /** The router's logits, before noise: float32 [N, E]. */
   readonly logits: Tensor
   /** Absent where the router drew no noise. */
@@ -31,7 +31,7 @@ export interface RoutingRecord {
   /** The router's distribution over all experts, before the choice: float32 [N, E], rows sum to 1. */
   readonly probabilities: Tensor
   /** Gates of all experts, exactly 0 for those not chosen: float32 [N, E]. */
-  readonly gates: Tensor
+  readonly allGates: Tensor
   /** (token, choice) pairs that asked for each expert: int32 [E]. */
   readonly demand: Tensor
   /** (token, choice) pairs that each expert served: int32 [E]. */
@@ -108,7 +108,7 @@ export interface Context {
    * sends the tokens of an expert to their next choice
    * @returns the decision that counts
    */
-  readonly intervene?: <Routing extends { readonly weights: Tensor }>(route: (bias?: Tensor) => Routing, layer: number) => Routing
+  readonly intervene?: <Routing extends { readonly gates: Tensor }>(route: (bias?: Tensor) => Routing, layer: number) => Routing
 }
 
 /** The context of one layer: what is reported from it carries its number, as the last but one part of the name. */

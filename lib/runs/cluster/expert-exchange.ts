@@ -40,7 +40,7 @@ export function expertExchange(collectives: Collectives, numExperts: number): No
     const came = collectives.allToAll(tf.reshape(toPairs(rows, places), [n, P, C]))
     const lastOfExpert = tf.cumsum(collectives.exchange(toEach), 1) // [n, owned]: where each expert's rows end in each buffer
     const expertOfPlace = tf.sum(asInt(tf.greaterEqual(tf.reshape(range(P), [1, P, 1]), tf.expandDims(lastOfExpert, 1))), 2) // owned: none
-    const routing = { indices: tf.reshape(expertOfPlace, [n * P, 1]), weights: tf.ones([n * P, 1]), partial: true }
+    const routing = { experts: tf.reshape(expertOfPlace, [n * P, 1]), gates: tf.ones([n * P, 1]), partial: true }
     const plan = planDispatch(routing, owned)
     const inputs = splitRows(dispatchRows(tf.reshape(came, [n * P, C]), plan), plan.load)
     const outputs = Array.from({ length: owned }, (_, k) => apply(index * owned + k, at(inputs, k)))

@@ -68,7 +68,7 @@ describe('modules agree with PyTorch to 1e-5: outputs and every gradient', () =>
   })
   test('noisy top-k router', () => {
     const router = new NoisyTopkRouter(C, E, K, stream, 'always')
-    compareModule('router', router, (x, ctx) => router.forward(x, ctx).gates)
+    compareModule('router', router, (x, ctx) => router.forward(x, ctx).allGates)
   })
   test.each([
     ['sparse-moe', undefined],

@@ -11,12 +11,12 @@ const [N, K, T] = [12, 2, 6]
 function record(logits: Tensor, scale: Tensor, sigmoid = false): RoutingRecord {
   const deviation = tf.softplus(scale)
   const noisy = tf.add(logits, tf.mul(golden.tensor('in.draw'), deviation))
-  const { indices, weights, gates } = topKGating(noisy, K)
-  const demand = tf.sum(tf.sum(tf.oneHot(indices, 5, 1, 0, 'int32'), 1), 0)
+  const { experts, gates, allGates } = topKGating(noisy, K)
+  const demand = tf.sum(tf.sum(tf.oneHot(experts, 5, 1, 0, 'int32'), 1), 0)
   const affinity = tf.sigmoid(logits)
   const probabilities = sigmoid ? tf.div(affinity, tf.sum(affinity, -1, true)) : tf.softmax(logits)
   const rest = { layer: 0, tokens: [N / T, T], load: demand, drops: false, dropped: tf.scalar(0, 'int32'), entropy: tf.scalar(0) }
-  return { ...rest, indices, weights, gates, logits, demand, probabilities, noise: { noisy, deviation: () => deviation } }
+  return { ...rest, experts, gates, allGates, logits, demand, probabilities, noise: { noisy, deviation: () => deviation } }
 }
 
 describe('balancing losses equal PyTorch', () => {
@@ -40,13 +40,13 @@ describe('by hand', () => {
     expectClose(balances.z.loss({ logits: tf.tensor2d([[0, Math.log(3)]]) } as RoutingRecord), [Math.log(4) ** 2], 1e-6)
   })
   test('importance: gates that sum to (3, 1) vary by half of their mean', () => {
-    const gates = tf.tensor2d([
+    const allGates = tf.tensor2d([
       [1, 0],
       [1, 0],
       [1, 0],
       [0, 1],
     ])
-    expectClose(balances.importance.loss({ gates } as RoutingRecord), [0.25], 1e-6)
+    expectClose(balances.importance.loss({ allGates } as RoutingRecord), [0.25], 1e-6)
   })
   test('sequence: each sequence counts by itself', () => {
     // Two sequences of two tokens, each to an expert of its own: balanced over the batch, not in a sequence. f = (2, 0), P = (3/4, 1/4).
@@ -56,8 +56,8 @@ describe('by hand', () => {
       [0.25, 0.75],
       [0.25, 0.75],
     ])
-    const indices = tf.tensor2d([[0], [0], [1], [1]], undefined, 'int32')
-    expectClose(balances.sequence.loss({ probabilities, indices, tokens: [2, 2] } as unknown as RoutingRecord), [1.5], 1e-6)
+    const experts = tf.tensor2d([[0], [0], [1], [1]], undefined, 'int32')
+    expectClose(balances.sequence.loss({ probabilities, experts, tokens: [2, 2] } as unknown as RoutingRecord), [1.5], 1e-6)
   })
   test('z has the gradient of its formula', () => {
     expectGradient((logits) => balances.z.loss({ logits } as RoutingRecord), tf.randomNormal([4, 3], 0, 1, 'float32', 3) as Tensor)

@@ -7,12 +7,12 @@ import { expectClose, expectGradient } from '../../support'
 /** A record of given choices and logits; the rest is what no loss here looks at. */
 function record(choices: number[][], logits: Tensor): RoutingRecord {
   const E = logits.shape[1] as number
-  const indices = tf.tensor2d(choices, undefined, 'int32')
+  const experts = tf.tensor2d(choices, undefined, 'int32')
   const demand = tf.tensor1d(
     Array.from({ length: E }, (_, e) => choices.flat().filter((choice) => choice === e).length),
     'int32',
   )
-  return { indices, demand, logits, probabilities: tf.softmax(logits) } as RoutingRecord
+  return { experts, demand, logits, probabilities: tf.softmax(logits) } as RoutingRecord
 }
 
 describe('switch balancing loss', () => {

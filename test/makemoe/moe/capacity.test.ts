@@ -31,8 +31,8 @@ const routings = fc.record({
 /** Random logits [N, E], their routing and its plan under a capacity. */
 function plan({ N, E, choices, limit, policy, seed }: typeof routings extends fc.Arbitrary<infer Drawn> ? Drawn : never) {
   const logits = tf.randomNormal([N, E], 0, 2, 'float32', seed + 1) as Tensor
-  const { indices, weights } = topKGating(logits, Math.min(choices, E))
-  return { logits, indices, weights, K: Math.min(choices, E), plan: planDispatch({ indices, weights }, E, { limit, policy }, ctx) }
+  const { experts, gates } = topKGating(logits, Math.min(choices, E))
+  return { logits, experts, gates, K: Math.min(choices, E), plan: planDispatch({ experts, gates }, E, { limit, policy }, ctx) }
 }
 
 /** Which pairs are served, [N][K]. */
@@ -50,8 +50,8 @@ const always = (check: (drawn: Parameters<typeof plan>[0]) => void): void =>
 describe('every drop policy, on random routings', () => {
   test('an expert serves what is asked, or its capacity if that is less; each slot is a pair of its own', () => {
     always((drawn) => {
-      const { indices, plan: made } = plan(drawn)
-      const chosen = indices.arraySync() as number[][]
+      const { experts, plan: made } = plan(drawn)
+      const chosen = experts.arraySync() as number[][]
       const asked = Array.from({ length: drawn.E }, (_, e) => chosen.flat().filter((choice) => choice === e).length)
       expect(made.demand.arraySync()).toEqual(asked)
       expect(made.load.arraySync()).toEqual(asked.map((count) => Math.min(count, drawn.limit)))
@@ -66,27 +66,27 @@ describe('every drop policy, on random routings', () => {
   })
   test('no gradient for a dropped choice: not for its gate, nor, through renormalized gates, for its logit', () => {
     always((drawn) => {
-      const { logits, weights, K, plan: made } = plan(drawn)
+      const { logits, gates, K, plan: made } = plan(drawn)
       const x = tf.randomNormal([drawn.N, 3], 0, 1, 'float32', 4) as Tensor
       const served = servedPairs(made)
       const rows = collectRows(dispatchRows(x, made), made) // as if each expert were the identity
       const byGate = tf
-        .grad((weights) => tf.sum(combine(rows, weights)))(weights)
+        .grad((gates) => tf.sum(combine(rows, gates)))(gates)
         .arraySync() as number[][]
       for (const [n, row] of served.entries())
         for (const [k, kept] of row.entries()) if (!kept) expect(Math.abs(byGate[n]?.[k] ?? Number.NaN)).toBe(0)
       const renormalized = (logits: Tensor): Tensor =>
-        tf.sum(tf.mul(renormalizedGates(topKGating(logits, K).weights, made), tf.randomNormal([drawn.N, K], 0, 1, 'float32', 5)))
+        tf.sum(tf.mul(renormalizedGates(topKGating(logits, K).gates, made), tf.randomNormal([drawn.N, K], 0, 1, 'float32', 5)))
       const byLogit = tf.grad(renormalized)(logits).arraySync() as number[][]
-      const { indices } = topKGating(logits, K)
-      for (const [n, row] of (indices.arraySync() as number[][]).entries())
+      const { experts } = topKGating(logits, K)
+      for (const [n, row] of (experts.arraySync() as number[][]).entries())
         for (const [k, e] of row.entries()) if (!served[n]?.[k]) expect(Math.abs(byLogit[n]?.[e] as number)).toBeLessThan(1e-6)
     })
   })
   test("renormalized gates: a dropped pair's is 0, the others keep their ratio and the token's sum", () => {
     always((drawn) => {
-      const { weights, plan: made } = plan(drawn)
-      const [before, after] = [weights, renormalizedGates(weights, made)].map((gates) => gates.arraySync() as number[][])
+      const { gates, plan: made } = plan(drawn)
+      const [before, after] = [gates, renormalizedGates(gates, made)].map((each) => each.arraySync() as number[][])
       for (const [n, row] of servedPairs(made).entries()) {
         const sum = (before?.[n] ?? []).reduce((total, gate) => total + gate, 0)
         const kept = row.reduce((total, served, k) => total + (served ? (before?.[n]?.[k] ?? 0) : 0), 0)

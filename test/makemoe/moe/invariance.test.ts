@@ -145,9 +145,9 @@ describe('dense = capacity at infinity = dropless', () => {
       const { router, experts } = moe
       moe.forward = (x, ctx) => {
         const rows = tf.reshape(x, [B * T, -1])
-        const { indices, weights } = router.forward(rows, ctx)
-        const gates = tf.sum(tf.mul(tf.oneHot(indices, experts.length, 1, 0, 'float32'), tf.expandDims(weights, -1)), 1)
-        const outputs = experts.map((expert, e) => tf.mul(expert.forward(rows), tf.slice(gates, [0, e], [-1, 1])))
+        const { experts: chosen, gates } = router.forward(rows, ctx)
+        const allGates = tf.sum(tf.mul(tf.oneHot(chosen, experts.length, 1, 0, 'float32'), tf.expandDims(gates, -1)), 1)
+        const outputs = experts.map((expert, e) => tf.mul(expert.forward(rows), tf.slice(allGates, [0, e], [-1, 1])))
         return tf.reshape(tf.addN(outputs), x.shape)
       }
     }

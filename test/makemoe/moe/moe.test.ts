@@ -23,7 +23,7 @@ import {
 } from 'makemoe'
 import { collectRows, dispatchRows, planDispatch } from 'makemoe/dist/makemoe/moe/dispatch'
 import { noisyLogits } from 'makemoe/dist/makemoe/moe/router/noisy-topk'
-import { allGates, chooseTopK } from 'makemoe/dist/makemoe/moe/router/top-k-gating'
+import { chooseTopK, scatterGates } from 'makemoe/dist/makemoe/moe/router/top-k-gating'
 import { inLayer } from 'makemoe/dist/makemoe/nn/context'
 import { assignParameter } from 'makemoe/dist/makemoe/nn/module'
 import { describe, expect, test } from 'vitest'
@@ -36,27 +36,27 @@ const random = (...shape: number[]) => tf.randomNormal(shape, 0, 1, 'float32', 1
 
 describe('topKGating', () => {
   test('hand-worked: softmax over the two best of [1, 3, 2, 0]', () => {
-    const { gates, indices, weights } = topKGating(tf.tensor2d([[1, 3, 2, 0]]), 2)
+    const { allGates, experts, gates } = topKGating(tf.tensor2d([[1, 3, 2, 0]]), 2)
     const best = 1 / (1 + Math.exp(-1))
-    expect(indices.arraySync()).toEqual([[1, 2]])
-    expectClose(weights, [best, 1 - best], 1e-6)
-    expectClose(gates, [0, best, 1 - best, 0], 1e-6)
+    expect(experts.arraySync()).toEqual([[1, 2]])
+    expectClose(gates, [best, 1 - best], 1e-6)
+    expectClose(allGates, [0, best, 1 - best, 0], 1e-6)
   })
   test('every row sums to 1 with exactly K positive', () => {
-    const { gates } = topKGating(random(50, 8), 3)
-    expectClose(tf.sum(gates, 1), new Float32Array(50).fill(1), 1e-6)
-    for (const row of gates.arraySync() as number[][]) expect(row.filter((gate) => gate > 0)).toHaveLength(3)
+    const { allGates } = topKGating(random(50, 8), 3)
+    expectClose(tf.sum(allGates, 1), new Float32Array(50).fill(1), 1e-6)
+    for (const row of allGates.arraySync() as number[][]) expect(row.filter((gate) => gate > 0)).toHaveLength(3)
   })
   test('the gate of a single choice is exactly 1, so that equal gates tie', () => {
-    expect(Array.from(topKGating(random(9, 4), 1).weights.dataSync())).toEqual(Array(9).fill(1))
-    const gradient = tf.grad((x) => tf.sum(topKGating(x, 1).gates))(random(2, 4))
+    expect(Array.from(topKGating(random(9, 4), 1).gates.dataSync())).toEqual(Array(9).fill(1))
+    const gradient = tf.grad((x) => tf.sum(topKGating(x, 1).allGates))(random(2, 4))
     expect(Array.from(gradient.dataSync(), Math.abs)).toEqual(Array(8).fill(0))
   })
   test('the gradient reaches the kept scores alone', () => {
     const x = tf.tensor2d([[1, 3, 2, 0]])
-    expectGradient((x) => topKGating(x, 2).gates, x)
+    expectGradient((x) => topKGating(x, 2).allGates, x)
     const gradient = tf
-      .grad((x) => tf.sum(tf.mul(topKGating(x, 2).gates, random(1, 4))))(x)
+      .grad((x) => tf.sum(tf.mul(topKGating(x, 2).allGates, random(1, 4))))(x)
       .dataSync()
     expect([gradient[0], gradient[3]]).toEqual([0, 0])
     expect(gradient[1]).not.toBe(0)
@@ -67,16 +67,16 @@ describe('routers', () => {
   test('TopkRouter chooses by its linear scores', () => {
     const router = new TopkRouter(4, 3, 2, streams.init)
     const x = random(5, 4)
-    const { logits, gates } = router.forward(x)
+    const { logits, allGates } = router.forward(x)
     expectClose(logits, router.scores.forward(x), 1e-6)
-    expectClose(gates, topKGating(logits, 2).gates, 1e-6)
+    expectClose(allGates, topKGating(logits, 2).allGates, 1e-6)
   })
   test('noisyLogits adds noise times softplus', () => {
     expectClose(noisyLogits(tf.tensor2d([[1]]), tf.tensor2d([[0]]), tf.tensor2d([[2]])), [1 + 2 * Math.log(2)], 1e-6)
   })
   test('NoisyTopkRouter is noisy in training; in evaluation only if told so', () => {
     const x = random(6, 4)
-    const gates = (router: NoisyTopkRouter, ctx: Context) => JSON.stringify(router.forward(x, ctx).gates.arraySync())
+    const gates = (router: NoisyTopkRouter, ctx: Context) => JSON.stringify(router.forward(x, ctx).allGates.arraySync())
     const differs = (router: NoisyTopkRouter, ctx: Context) => new Set([1, 2, 3].map(() => gates(router, ctx))).size > 1
     const router = new NoisyTopkRouter(4, 8, 2, streams.init)
     expect(differs(router, training)).toBe(true)
@@ -87,22 +87,22 @@ describe('routers', () => {
     const router = new SigmoidRouter(1, 3, 2, streams.init)
     assignParameter(router.scores.weight, Float32Array.of(Math.log(3), 0, Math.log(9)))
     assignParameter(router.scores.bias as Variable, Float32Array.of(0, 0, 0))
-    const { indices, weights, probabilities } = router.forward(tf.tensor2d([[1]])) // sigmoids 3/4, 1/2, 9/10
-    expect(indices.arraySync()).toEqual([[2, 0]])
-    expectClose(weights, [0.9 / 1.65, 0.75 / 1.65], 1e-6)
+    const { experts, gates, probabilities } = router.forward(tf.tensor2d([[1]])) // sigmoids 3/4, 1/2, 9/10
+    expect(experts.arraySync()).toEqual([[2, 0]])
+    expectClose(gates, [0.9 / 1.65, 0.75 / 1.65], 1e-6)
     expectClose(probabilities?.() ?? [], [0.75 / 2.15, 0.5 / 2.15, 0.9 / 2.15], 1e-6)
-    expectGradient((x) => router.forward(x).weights, random(3, 1))
+    expectGradient((x) => router.forward(x).gates, random(3, 1))
   })
   test('a bias moves the choice and not the gates', () => {
     const logits = tf.tensor2d([[1, 3, 2, 0]])
-    const { indices, weights, gates } = topKGating(logits, 2, tf.tensor1d([0, 0, 0, 5]))
+    const { experts, gates, allGates } = topKGating(logits, 2, tf.tensor1d([0, 0, 0, 5]))
     const best = 1 / (1 + Math.exp(-3))
-    expect(indices.arraySync()).toEqual([[3, 1]])
-    expectClose(weights, [1 - best, best], 1e-6)
-    expectClose(gates, [0, best, 0, 1 - best], 1e-6)
-    expectGradient((x) => topKGating(x, 2, tf.tensor1d([0, 0, 0, 5])).gates, logits)
-    expect(chooseTopK(logits, 1).indices.arraySync()).toEqual([[1]])
-    expectClose(allGates(indices, weights, 4), gates, 1e-12)
+    expect(experts.arraySync()).toEqual([[3, 1]])
+    expectClose(gates, [1 - best, best], 1e-6)
+    expectClose(allGates, [0, best, 0, 1 - best], 1e-6)
+    expectGradient((x) => topKGating(x, 2, tf.tensor1d([0, 0, 0, 5])).allGates, logits)
+    expect(chooseTopK(logits, 1).experts.arraySync()).toEqual([[1]])
+    expectClose(scatterGates(experts, gates, 4), allGates, 1e-12)
   })
   test.each([0, 9, 1.5])('refuse topK %d of 8', (topK) => {
     expect(() => new TopkRouter(4, 8, topK, streams.init)).toThrow(ConfigError)
@@ -119,7 +119,7 @@ test('expertCapacity: the even share times the factor, rounded down, at least 1 
 
 describe('dispatch', () => {
   // Four tokens, two choices, three experts.
-  const indices = tf.tensor2d(
+  const experts = tf.tensor2d(
     [
       [0, 1],
       [1, 0],
@@ -129,7 +129,7 @@ describe('dispatch', () => {
     [4, 2],
     'int32',
   )
-  const weights = tf.tensor2d([
+  const gates = tf.tensor2d([
     [0.6, 0.4],
     [0.7, 0.3],
     [0.9, 0.1],
@@ -137,7 +137,7 @@ describe('dispatch', () => {
   ])
   /** Token by token: which pairs are served. */
   const keptPairs = (capacity?: Capacity): number[] => {
-    const { slotOfPair, load } = planDispatch({ indices, weights }, 3, capacity)
+    const { slotOfPair, load } = planDispatch({ experts, gates }, 3, capacity)
     const served = tf.sum(load).dataSync()[0] as number
     return tf
       .unstack(slotOfPair, 1)
@@ -146,25 +146,25 @@ describe('dispatch', () => {
   }
 
   test('each pair has a slot of its own, beside those of its expert', () => {
-    const plan = planDispatch({ indices, weights }, 3)
+    const plan = planDispatch({ experts, gates }, 3)
     const load = plan.load.arraySync() as number[]
     expect(load).toEqual([3, 4, 1])
     const slots = Array.from(plan.slotOfPair.dataSync())
     expect(slots.toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
     const expertOfSlot = load.flatMap((size, e) => new Array<number>(size).fill(e))
-    expect(slots.map((slot) => expertOfSlot[slot])).toEqual(tf.unstack(indices, 1).flatMap((experts) => Array.from(experts.dataSync())))
+    expect(slots.map((slot) => expertOfSlot[slot])).toEqual(tf.unstack(experts, 1).flatMap((experts) => Array.from(experts.dataSync())))
     const pairOfSlot = Array.from(plan.pairOfSlot.dataSync())
     expect(slots.map((slot) => pairOfSlot[slot])).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
   })
   test('rows go out and come back', () => {
-    const plan = planDispatch({ indices, weights }, 3)
+    const plan = planDispatch({ experts, gates }, 3)
     const x = random(4, 2)
     const back = collectRows(dispatchRows(x, plan), plan)
     expectClose(back, tf.stack([x, x]), 1e-12)
   })
   test('gradients of both ways', () => {
     for (const capacity of [undefined, { limit: 2, policy: 'order' } as const]) {
-      const plan = planDispatch({ indices, weights }, 3, capacity)
+      const plan = planDispatch({ experts, gates }, 3, capacity)
       expectGradient((x) => dispatchRows(x, plan), random(4, 2))
       expectGradient((y) => collectRows(y, plan), random(plan.pairOfSlot.shape[0] as number, 2))
     }
@@ -172,9 +172,9 @@ describe('dispatch', () => {
   test('combine: the rows of a token, weighted and added up; with gradients', () => {
     const served = random(2, 4, 3)
     const byToken = tf.transpose(served, [1, 0, 2]) // [N, K, C]
-    expectClose(combine(served, weights), tf.sum(tf.mul(byToken, tf.expandDims(weights, -1)), 1), 1e-6)
-    expectGradient((served) => combine(served, weights), served)
-    expectGradient((weights) => combine(served, weights), weights)
+    expectClose(combine(served, gates), tf.sum(tf.mul(byToken, tf.expandDims(gates, -1)), 1), 1e-6)
+    expectGradient((served) => combine(served, gates), served)
+    expectGradient((gates) => combine(served, gates), gates)
   })
   test('order keeps the first pairs of an expert, as the original', () => {
     // Expert 1 is wanted by the pairs 1, 2, 4, 6; expert 0 by 0, 3, 7.
@@ -207,10 +207,10 @@ describe('SparseMoE', () => {
   test('equals the sum over all experts weighted by the gates', () => {
     const moe = make()
     const x = random(2, 5, C)
-    const { gates } = (moe.router as NoisyTopkRouter).forward(tf.reshape(x, [-1, C]), evaluating)
+    const { allGates } = (moe.router as NoisyTopkRouter).forward(tf.reshape(x, [-1, C]), evaluating)
     const dense = moe.experts.reduce<Tensor>(
       (sum, expert, e) => {
-        const weighted = tf.mul(expert.forward(tf.reshape(x, [-1, C])), tf.slice(gates, [0, e], [-1, 1]))
+        const weighted = tf.mul(expert.forward(tf.reshape(x, [-1, C])), tf.slice(allGates, [0, e], [-1, 1]))
         return tf.add(sum, weighted)
       },
       tf.zeros([10, C]),
@@ -222,7 +222,7 @@ describe('SparseMoE', () => {
   test('an idle expert gets no gradient and changes nothing for the others', () => {
     const moe = make()
     const x = random(1, C)
-    const chosen = new Set(moe.router.forward(x, evaluating).indices.dataSync())
+    const chosen = new Set(moe.router.forward(x, evaluating).experts.dataSync())
     for (const [e, expert] of moe.experts.entries()) {
       const { gradients } = gradientsOf(() => tf.sum(moe.forward(x, evaluating)), expert.parameters())
       const size = gradients.reduce((sum, gradient) => sum + (tf.sum(tf.abs(gradient)).dataSync()[0] as number), 0)
@@ -238,7 +238,7 @@ describe('SparseMoE', () => {
     const load = Array.from(record.load.dataSync())
     expect(Math.max(...load)).toBeLessThanOrEqual(4)
     expect(load.reduce((a, b) => a + b) + (record.dropped.dataSync()[0] as number)).toBe(64)
-    expect(record.gates.shape).toEqual([32, E])
+    expect(record.allGates.shape).toEqual([32, E])
     expect(record.entropy.dataSync()[0]).toBeGreaterThan(0)
     expect(record.entropy.dataSync()[0]).toBeLessThan(Math.log(2) + 1e-4)
   })

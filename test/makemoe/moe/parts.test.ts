@@ -8,13 +8,13 @@ describe('every part of the tables is made by its name', () => {
   test.each(Object.entries(routers))('router %s', (name, make) => {
     const topK = name === 'switch' ? 1 : 2
     const tokenIds = tf.tensor2d([[0, 1, 4, 2]], undefined, 'int32')
-    const { indices, weights, logits, partial } = make({ ...config, topK }, stream, kaimingInit).forward(tf.ones([4, 6]), {
+    const { experts, gates, logits, partial } = make({ ...config, topK }, stream, kaimingInit).forward(tf.ones([4, 6]), {
       training: false,
       streams: createStreams(2),
       tokenIds,
     })
     const choices = partial ? 3 : topK
-    expect([indices.shape, weights.shape, logits.shape]).toEqual([
+    expect([experts.shape, gates.shape, logits.shape]).toEqual([
       [4, choices],
       [4, choices],
       [4, 3],
@@ -26,12 +26,12 @@ describe('every part of the tables is made by its name', () => {
     expect(wide?.parameterCount()).toBeGreaterThan(narrow?.parameterCount() ?? 0)
   })
   test('drop policies without chance, hand-worked: gates [0.6, 0.4] and [0.7, 0.3]; pairs 0 and 1 are first choices, 2 and 3 second ones', () => {
-    const weights = tf.tensor2d([
+    const gates = tf.tensor2d([
       [0.6, 0.4],
       [0.7, 0.3],
     ])
     const { random: _random, ...others } = dropPolicies
-    const orders = Object.fromEntries(Object.entries(others).map(([name, policy]) => [name, policy(weights).arraySync()]))
+    const orders = Object.fromEntries(Object.entries(others).map(([name, policy]) => [name, policy(gates).arraySync()]))
     expect(orders).toEqual({ order: [0, 2, 1, 3], rank: [1, 0, 2, 3] })
   })
   test('the drop policy random: every order of four pairs, each about as often', () => {

@@ -40,22 +40,22 @@ test('switch, hand-worked: the most likely expert, and its probability as the ga
   const router = new SwitchRouter(1, 3, 1, streams.init)
   assignParameter(router.scores.weight, Float32Array.of(0, Math.log(2), Math.log(5)))
   assignParameter(router.scores.bias as Variable, Float32Array.of(0, 0, 0))
-  const { indices, weights } = router.forward(tf.tensor2d([[1], [-1]])) // probabilities (1, 2, 5) / 8 and (10, 5, 2) / 17
-  expect(indices.arraySync()).toEqual([[2], [0]])
-  expectClose(weights, [5 / 8, 10 / 17], 1e-6)
-  expectGradient((x) => router.forward(x).weights, random(4, 1))
+  const { experts, gates } = router.forward(tf.tensor2d([[1], [-1]])) // probabilities (1, 2, 5) / 8 and (10, 5, 2) / 17
+  expect(experts.arraySync()).toEqual([[2], [0]])
+  expectClose(gates, [5 / 8, 10 / 17], 1e-6)
+  expectGradient((x) => router.forward(x).gates, random(4, 1))
   expect(() => new SparseMoELanguageModel({ ...tiny, router: 'switch' }, streams.init)).toThrow(/got switch with topK 2, expected topK 1/)
 })
 
 test('random: K different experts for each token, equal gates, others in each pass, in evaluation too', () => {
   const router = new RandomRouter(5, 3)
   const passes = [true, false, false].map((training) => router.forward(tf.zeros([40, 2]), { training, streams }))
-  for (const { indices, weights } of passes) {
-    for (const row of indices.arraySync() as number[][]) expect(new Set(row).size).toBe(3)
-    expectClose(weights, new Array(120).fill(1 / 3), 1e-6)
+  for (const { experts, gates } of passes) {
+    for (const row of experts.arraySync() as number[][]) expect(new Set(row).size).toBe(3)
+    expectClose(gates, new Array(120).fill(1 / 3), 1e-6)
   }
-  expect(new Set(passes.map(({ indices }) => indices.dataSync().join())).size).toBe(3)
-  const counts = tf.sum(tf.oneHot(tf.reshape(router.forward(tf.zeros([4000, 2]), ctx).indices, [-1]), 5), 0).dataSync()
+  expect(new Set(passes.map(({ experts }) => experts.dataSync().join())).size).toBe(3)
+  const counts = tf.sum(tf.oneHot(tf.reshape(router.forward(tf.zeros([4000, 2]), ctx).experts, [-1]), 5), 0).dataSync()
   for (const count of counts) expect(Math.abs(count - 2400)).toBeLessThan(4 * Math.sqrt(2400))
 })
 
@@ -64,15 +64,15 @@ test('hash: the experts of an id are those of its table, wherever it stands, and
   const table = router.table.arraySync() as number[][]
   for (const row of table) expect(new Set(row).size).toBe(2)
   const ids = [5, 0, 0, 3]
-  const { indices, weights } = router.forward(random(4, 3), { ...ctx, tokenIds: tf.tensor2d([ids], [1, 4], 'int32') })
-  expect(indices.arraySync()).toEqual(ids.map((id) => table[id]))
-  expectClose(weights, new Array(8).fill(0.5), 1e-7)
+  const { experts, gates } = router.forward(random(4, 3), { ...ctx, tokenIds: tf.tensor2d([ids], [1, 4], 'int32') })
+  expect(experts.arraySync()).toEqual(ids.map((id) => table[id]))
+  expectClose(gates, new Array(8).fill(0.5), 1e-7)
   expect(router.parameterCount()).toBe(0)
   const state = new Map()
   router.saveState(state)
   expect([...state.keys()]).toEqual(['table'])
   expect(() => router.forward(random(4, 3), ctx)).toThrow(/router hash: got no token ids, expected one for each of 4 tokens/)
-  const [first, second] = observe({ router: 'hash', nLayer: 2 }).map((record) => record.indices.dataSync().join())
+  const [first, second] = observe({ router: 'hash', nLayer: 2 }).map((record) => record.experts.dataSync().join())
   expect(second).not.toBe(first) // each layer has a table of its own
 })
 
@@ -83,15 +83,15 @@ describe('expert choice', () => {
     assignParameter(router.scores.bias as Variable, Float32Array.of(0, 0))
     const p = (x: number): number => 1 / (1 + Math.exp(-x)) // of expert 1; expert 0 has the rest
     // Expert 0 takes the two least, 0 and -2; expert 1 the two largest, 3 and 1.
-    const { indices, weights } = router.forward(tf.tensor2d([[3], [0], [1], [-2]]))
-    expect(indices.arraySync()).toEqual([
+    const { experts, gates } = router.forward(tf.tensor2d([[3], [0], [1], [-2]]))
+    expect(experts.arraySync()).toEqual([
       [1, 2],
       [0, 2],
       [1, 2],
       [0, 2],
     ])
-    expectClose(weights, [p(3), 0, p(0), 0, p(1), 0, p(2), 0], 1e-6)
-    expectGradient((x) => router.forward(x).weights, tf.tensor2d([[3], [0], [1], [-2]]))
+    expectClose(gates, [p(3), 0, p(0), 0, p(1), 0, p(2), 0], 1e-6)
+    expectGradient((x) => router.forward(x).gates, tf.tensor2d([[3], [0], [1], [-2]]))
   })
   test('the mixture is the sum over the experts that chose a token; every load is the even share', () => {
     const [N, C, E] = [12, 4, 3]
@@ -102,12 +102,12 @@ describe('expert choice', () => {
     const x = random(N, C)
     const records: RoutingRecord[] = []
     const y = moe.forward(x, { ...ctx, observer: (record) => void records.push(record) })
-    const [{ gates, load, demand, dropped }] = records as [RoutingRecord]
+    const [{ allGates, load, demand, dropped }] = records as [RoutingRecord]
     expect([load, demand].map((counts) => counts.arraySync())).toEqual(Array(2).fill([8, 8, 8]))
     expect(dropped.arraySync()).toBe(0)
-    const experts = moe.experts.map((expert, e) => tf.mul(expert.forward(x), tf.slice(gates, [0, e], [-1, 1])))
+    const experts = moe.experts.map((expert, e) => tf.mul(expert.forward(x), tf.slice(allGates, [0, e], [-1, 1])))
     expectClose(y, tf.addN(experts), 1e-5)
-    expect((gates.arraySync() as number[][]).flat().filter((gate) => gate > 0)).toHaveLength(N * 2)
+    expect((allGates.arraySync() as number[][]).flat().filter((gate) => gate > 0)).toHaveLength(N * 2)
   })
   test('nothing is reported as dropped, and capacity is refused', () => {
     const names: string[] = []

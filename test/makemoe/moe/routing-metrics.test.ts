@@ -9,7 +9,7 @@ const rows = (values: number[][], dtype: 'float32' | 'int32' = 'float32') => tf.
 const record: RoutingRecord = {
   layer: 0,
   tokens: [3],
-  indices: rows(
+  experts: rows(
     [
       [0, 1],
       [0, 2],
@@ -17,7 +17,7 @@ const record: RoutingRecord = {
     ],
     'int32',
   ),
-  weights: rows([
+  gates: rows([
     [0.5, 0.5],
     [1, 0],
     [0.75, 0.25],
@@ -32,7 +32,7 @@ const record: RoutingRecord = {
     [0.7, 0.1, 0.2, 0],
     [0.5, 0.3, 0.1, 0.1],
   ]),
-  gates: rows([
+  allGates: rows([
     [0.5, 0.5, 0, 0],
     [1, 0, 0, 0],
     [0.75, 0.25, 0, 0],
@@ -63,20 +63,20 @@ describe('routing metrics', () => {
     const names = ['demand', 'dropped', 'drop_share']
     expect(Object.keys(routingMetrics(record))).toEqual(expect.arrayContaining(names))
     for (const name of names) expect(Object.keys(routingMetrics({ ...record, drops: false }))).not.toContain(name)
-    const all = { ...record, indices: tf.zeros([3, 4], 'int32'), weights: tf.fill([3, 4], 0.25) }
+    const all = { ...record, experts: tf.zeros([3, 4], 'int32'), gates: tf.fill([3, 4], 0.25) }
     expect(Object.keys(routingMetrics(all))).not.toContain('margin')
   })
   test('even routing: entropies at their bounds, MaxVio 0', () => {
     const even = {
       ...record,
-      indices: rows(
+      experts: rows(
         [
           [0, 1],
           [2, 3],
         ],
         'int32',
       ),
-      gates: rows([
+      allGates: rows([
         [0.5, 0.5, 0, 0],
         [0, 0, 0.5, 0.5],
       ]),

@@ -32,9 +32,9 @@ const stateOf = (model: SparseMoELanguageModel): StateDict => {
 /** TensorFlow's logits and choices in evaluation, with given noise where the config wants some. */
 function reference(model: SparseMoELanguageModel, ids: readonly number[], noise: readonly Float32Array[] = []) {
   return tf.tidy(() => {
-    const records: { indices: Int32Array; gates: Float32Array; layer: number }[] = []
-    const observer = ({ indices, gates, layer }: RoutingRecord): void => {
-      records.push({ layer, indices: indices.dataSync() as Int32Array, gates: gates.dataSync() as Float32Array })
+    const records: { experts: Int32Array; allGates: Float32Array; layer: number }[] = []
+    const observer = ({ experts, allGates, layer }: RoutingRecord): void => {
+      records.push({ layer, experts: experts.dataSync() as Int32Array, allGates: allGates.dataSync() as Float32Array })
     }
     const streams = noise.length > 0 ? givenStreams(noise.map((numbers) => tf.tensor1d(numbers)) as Tensor[], []) : createStreams(0)
     const ctx: Context = { training: false, streams, observer }
@@ -67,12 +67,12 @@ function compare(config: LanguageModelConfig, ids: readonly number[], seed: numb
       expect(Math.abs(logit - (expected.logits[i] as number)) / largest, `${name}: logit ${i}`).toBeLessThan(1e-4)
     expect(routings.length).toBe(config.nLayer * ids.length)
     for (const { layer, position, experts, gates } of routings) {
-      const { indices, gates: all } = expected.records[layer] as { indices: Int32Array; gates: Float32Array }
+      const { experts: chosen, allGates } = expected.records[layer] as { experts: Int32Array; allGates: Float32Array }
       const K = config.topK
-      expect(experts, `${name}: layer ${layer}, position ${position}`).toEqual([...indices.subarray(position * K, (position + 1) * K)])
+      expect(experts, `${name}: layer ${layer}, position ${position}`).toEqual([...chosen.subarray(position * K, (position + 1) * K)])
       for (const [k, gate] of gates.entries())
         if (gate > 0 && config.gatesAfterDrop !== 'renormalized')
-          expect(gate).toBeCloseTo(all[position * config.numExperts + (experts[k] as number)] as number, 4)
+          expect(gate).toBeCloseTo(allGates[position * config.numExperts + (experts[k] as number)] as number, 4)
     }
   }
   model.dispose()

@@ -11,4 +11,4 @@ export function squaredVariation(x: Tensor): Tensor {
   return tf.div(tf.mean(tf.square(tf.sub(x, mean))), tf.square(mean))
 }
 
-export const importanceLoss: BalancingLoss = ({ gates }) => squaredVariation(tf.sum(gates, 0))
+export const importanceLoss: BalancingLoss = ({ allGates }) => squaredVariation(tf.sum(allGates, 0))

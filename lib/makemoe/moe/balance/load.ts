@@ -14,13 +14,13 @@ import { squaredVariation } from './importance'
 const phi = (x: Tensor): Tensor => tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5)
 
 /** The expected load of each expert: float32 [E]. */
-export const smoothLoad = ({ noise, logits, indices }: Parameters<BalancingLoss>[0]): Tensor => {
+export const smoothLoad = ({ noise, logits, experts }: Parameters<BalancingLoss>[0]): Tensor => {
   const [, E] = matrixShape(logits, 'load loss: logits')
-  const [, K] = matrixShape(indices, 'load loss: indices')
+  const [, K] = matrixShape(experts, 'load loss: experts')
   if (!noise) throw new ConfigError('balance: got load with a router that draws no noise, expected the noisy-topk router')
   if (K >= E) throw new ConfigError(`balance: got load with topK ${K} of ${E} experts, expected fewer choices than experts`)
   const { values } = tf.topk(noise.noisy, K + 1) // [N, K + 1]
-  const chosen = tf.sum(tf.oneHot(indices, E, 1, 0, 'float32'), 1) // [N, E]
+  const chosen = tf.sum(tf.oneHot(experts, E, 1, 0, 'float32'), 1) // [N, E]
   const ifDropped = tf.slice(values, [0, K - 1], [-1, 1]) // [N, 1]
   const ifChosen = tf.slice(values, [0, K], [-1, 1]) // [N, 1]
   const threshold = tf.add(tf.mul(chosen, ifChosen), tf.mul(tf.sub(1, chosen), ifDropped)) // [N, E]

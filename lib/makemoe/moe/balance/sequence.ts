@@ -7,12 +7,12 @@ import { matrixShape } from '../../../engine/tensor/shape'
 import { tf } from '../../../engine/tensor/tf'
 import type { BalancingLoss } from '../contracts'
 
-export const sequenceLoss: BalancingLoss = ({ indices, probabilities, tokens }) => {
-  const [N, K] = matrixShape(indices, 'sequence loss: indices')
+export const sequenceLoss: BalancingLoss = ({ experts, probabilities, tokens }) => {
+  const [N, K] = matrixShape(experts, 'sequence loss: experts')
   const [, E] = matrixShape(probabilities, 'sequence loss: probabilities')
   const T = tokens.at(-1) ?? N
   const bySequence = [N / T, T, E]
-  const chosen = tf.sum(tf.oneHot(indices, E, 1, 0, 'float32'), 1) // [N, E]
+  const chosen = tf.sum(tf.oneHot(experts, E, 1, 0, 'float32'), 1) // [N, E]
   const f = tf.mul(tf.sum(tf.reshape(chosen, bySequence), 1), E / (K * T)) // [N / T, E]
   const P = tf.mean(tf.reshape(probabilities, bySequence), 1) // [N / T, E]
   return tf.mean(tf.sum(tf.mul(f, P), -1))

@@ -6,9 +6,9 @@ import { matrixShape } from '../../../engine/tensor/shape'
 import { type Tensor, tf } from '../../../engine/tensor/tf'
 
 /** By choice, then by gate. */
-export function byRank(weights: Tensor): Tensor {
-  const [N, K] = matrixShape(weights, 'drop policy: gates')
+export function byRank(gates: Tensor): Tensor {
+  const [N, K] = matrixShape(gates, 'drop policy: gates')
   // Gates are at most 1, so a step of 2 between the ranks keeps them apart.
   const ranks = tf.mul(tf.range(0, K, 1, 'float32'), -2)
-  return tf.topk(tf.reshape(tf.transpose(tf.add(weights, ranks)), [N * K]), N * K).indices
+  return tf.topk(tf.reshape(tf.transpose(tf.add(gates, ranks)), [N * K]), N * K).indices
 }

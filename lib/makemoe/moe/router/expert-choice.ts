@@ -28,11 +28,11 @@ export class ExpertChoiceRouter extends LinearRouter implements RouterModule {
     const chosen = tf.transpose(
       tf.reshape(op('TensorScatterUpdate', [tf.zeros([E * N]), tf.reshape(places, [E * served, 1]), ones]), [E, N]),
     ) // [N, E], 1 or 0
-    // Each token's experts, best first; -1 stands for those that did not choose it.
+    // Each token's experts, best first; -1 marks those that did not choose it.
     const { values, indices } = tf.topk(tf.add(tf.mul(affinity, chosen), tf.sub(chosen, 1)), E)
-    const none = tf.fill([N, E], E, 'int32')
-    const orNone = tf.stopGradient(tf.where(tf.less(tf.stopGradient(values), 0), none, indices))
-    return { indices: orNone, weights: tf.relu(values), logits, partial: true }
+    const unused = tf.fill([N, E], E, 'int32')
+    const experts = tf.stopGradient(tf.where(tf.less(tf.stopGradient(values), 0), unused, indices))
+    return { experts, gates: tf.relu(values), logits, partial: true }
   }
 }
 

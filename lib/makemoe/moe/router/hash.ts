@@ -36,8 +36,8 @@ export class HashRouter extends Module implements RouterModule {
     const [N = 0] = x.shape
     if (tokenIds?.size !== N)
       throw new ConfigError(`router hash: got ${tokenIds?.size ?? 'no'} token ids, expected one for each of ${N} tokens`)
-    const indices = tf.cast(tf.gather(this.table, tf.reshape(tokenIds, [N])), 'int32') // [N, K]
-    return { indices, weights: tf.fill([N, this.topK], 1 / this.topK), logits: tf.zeros([N, this.numExperts]) }
+    const experts = tf.cast(tf.gather(this.table, tf.reshape(tokenIds, [N])), 'int32') // [N, K]
+    return { experts, gates: tf.fill([N, this.topK], 1 / this.topK), logits: tf.zeros([N, this.numExperts]) }
   }
 }
 

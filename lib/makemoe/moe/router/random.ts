@@ -25,8 +25,8 @@ export class RandomRouter extends Module implements RouterModule {
   forward(x: Tensor, ctx: Context, bias?: Tensor): Routing {
     const [N] = matrixShape(x, 'random router: tokens')
     const drawn = ctx.streams.noise.uniform([N, this.numExperts])
-    const { indices } = chooseTopK(drawn, this.topK, bias)
-    return { indices, weights: tf.fill([N, this.topK], 1 / this.topK), logits: tf.zeros([N, this.numExperts]) }
+    const { experts } = chooseTopK(drawn, this.topK, bias)
+    return { experts, gates: tf.fill([N, this.topK], 1 / this.topK), logits: tf.zeros([N, this.numExperts]) }
   }
 }
 

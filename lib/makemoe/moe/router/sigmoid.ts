@@ -17,8 +17,8 @@ export class SigmoidRouter extends LinearRouter implements RouterModule {
   forward(x: Tensor, _ctx?: Context, bias?: Tensor): Routing {
     const logits = this.scores.forward(x) // [N, E]
     const scores = tf.sigmoid(logits)
-    const { values, indices } = chooseTopK(scores, this.topK, bias)
-    return { indices, weights: normalized(values), logits, probabilities: () => normalized(scores) }
+    const { values, experts } = chooseTopK(scores, this.topK, bias)
+    return { experts, gates: normalized(values), logits, probabilities: () => normalized(scores) }
   }
 }
 

@@ -9,11 +9,11 @@ import { type Tensor, tf } from '../../../engine/tensor/tf'
 /** The chosen experts and their gates. N tokens, E experts, K choices. */
 export interface TopKGates {
   /** int32 [N, K], best first. */
-  readonly indices: Tensor
-  /** float32 [N, K], in the order of `indices`. */
-  readonly weights: Tensor
-  /** float32 [N, E]: the same gates, exactly 0 for the experts that were not chosen. */
+  readonly experts: Tensor
+  /** float32 [N, K], in the order of `experts`. */
   readonly gates: Tensor
+  /** float32 [N, E]: the same gates, exactly 0 for the experts that were not chosen. */
+  readonly allGates: Tensor
 }
 
 /**
@@ -22,27 +22,30 @@ export interface TopKGates {
  * @param bias float32 [E], added to what decides the choice, not to the gates
  */
 export function topKGating(logits: Tensor, topK: number, bias?: Tensor): TopKGates {
-  const { values, indices } = chooseTopK(logits, topK, bias)
+  const { values, experts } = chooseTopK(logits, topK, bias)
   // Softmax over the kept logits equals softmax over all with the others at -inf.
   // TensorFlow's softmax of a single logit is 1 or 1 - 6e-8, which would decide between tokens where an expert is full: here it is 1.
-  const weights = topK === 1 ? tf.add(tf.mul(values, 0), 1) : tf.softmax(values)
-  return { indices, weights, gates: allGates(indices, weights, lastSize(logits)) }
+  const gates = topK === 1 ? tf.add(tf.mul(values, 0), 1) : tf.softmax(values)
+  return { experts, gates, allGates: scatterGates(experts, gates, lastSize(logits)) }
 }
 
 /**
- * The k largest of each row, best first: values and indices [N, K].
+ * The k largest of each row, best first: both [N, K].
  * @param bias float32 [E]: the largest of scores + bias are chosen, `values` are the scores alone
  */
-export function chooseTopK(scores: Tensor, topK: number, bias?: Tensor): { values: Tensor; indices: Tensor } {
-  if (!bias) return tf.topk(scores, topK)
-  const { indices } = tf.topk(tf.add(tf.stopGradient(scores), tf.stopGradient(bias)), topK)
-  const chosen = tf.oneHot(indices, lastSize(scores), 1, 0, 'float32') // [N, K, E]
-  return { values: tf.sum(tf.mul(chosen, tf.expandDims(scores, 1)), -1), indices }
+export function chooseTopK(scores: Tensor, topK: number, bias?: Tensor): { values: Tensor; experts: Tensor } {
+  if (!bias) {
+    const { values, indices: experts } = tf.topk(scores, topK)
+    return { values, experts }
+  }
+  const { indices: experts } = tf.topk(tf.add(tf.stopGradient(scores), tf.stopGradient(bias)), topK)
+  const chosen = tf.oneHot(experts, lastSize(scores), 1, 0, 'float32') // [N, K, E]
+  return { values: tf.sum(tf.mul(chosen, tf.expandDims(scores, 1)), -1), experts }
 }
 
-/** Gates of all experts, 0 for those that were not chosen: [N, K] -> [N, E]. */
-export function allGates(indices: Tensor, weights: Tensor, numExperts: number): Tensor {
-  return tf.sum(tf.mul(tf.oneHot(indices, numExperts, 1, 0, 'float32'), tf.expandDims(weights, -1)), 1)
+/** The gates of all experts, 0 for those that were not chosen: [N, K] -> [N, E]. */
+export function scatterGates(experts: Tensor, gates: Tensor, numExperts: number): Tensor {
+  return tf.sum(tf.mul(tf.oneHot(experts, numExperts, 1, 0, 'float32'), tf.expandDims(gates, -1)), 1)
 }
 
 /** @throws ConfigError if topK is not from 1 to numExperts */
