@@ -1,6 +1,6 @@
 /** JupyterLab on this machine alone, with its token on, opened on the notebooks. */
-import { delimiter } from 'node:path'
 import { runInForeground } from './child'
+import { ownEnvironment } from './setup/environment'
 import { paths, projectRoot } from './setup/paths'
 
 /**
@@ -10,6 +10,5 @@ import { paths, projectRoot } from './setup/paths'
 export function startJupyter(browser: boolean): Promise<number> {
   const args = ['lab', '--ip=127.0.0.1', `--notebook-dir=${paths.notebooks()}`, ...(browser ? [] : ['--no-browser'])]
   if (process.getuid?.() === 0) args.push('--allow-root')
-  const env = { ...process.env, JUPYTER_PATH: [paths.jupyterData(), process.env.JUPYTER_PATH].filter(Boolean).join(delimiter) }
-  return runInForeground(paths.jupyter(), args, { cwd: projectRoot(), env })
+  return runInForeground(paths.jupyter(), args, { cwd: projectRoot(), env: ownEnvironment() })
 }

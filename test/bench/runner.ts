@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { SetupError } from 'makemoe/dist/base/errors'
+import { ownEnvironment } from 'makemoe/dist/cli/setup/environment'
 import { paths, projectRoot } from 'makemoe/dist/cli/setup/paths'
 import type { BenchSize } from './sizes'
 
@@ -48,7 +49,7 @@ export function startRunner(model: BenchModel, size: BenchSize): Runner {
   const isOurs = model.startsWith('ours')
   const program = isOurs ? process.execPath : paths.python()
   const script = isOurs ? join(projectRoot(), 'test/dist/bench/worker.js') : join(projectRoot(), 'test/pytorch/bench.py')
-  const env = { ...process.env, PYTHONWARNINGS: 'ignore' }
+  const env = { ...ownEnvironment(), PYTHONWARNINGS: 'ignore' }
   const child = spawn(program, [script, String(availableParallelism())], { env, stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   return {

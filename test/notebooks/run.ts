@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { writeFileAtomic } from 'makemoe/dist/base/files'
+import { ownEnvironment } from 'makemoe/dist/cli/setup/environment'
 import { paths, projectRoot } from 'makemoe/dist/cli/setup/paths'
 import { keepCurves } from './curves'
 import { checkNotebook, NotebookError, type NotebookName, textOf } from './expectations'
@@ -18,7 +19,7 @@ import { addPictures, requireChromium } from './pictures'
 /** Runs a notebook; resolves with it and its outputs. */
 async function execute(name: NotebookName, scratch: string, steps: number | undefined, checks: readonly string[]): Promise<Notebook> {
   const target = join(scratch, `${name}.ipynb`)
-  const env = { ...process.env, ...(steps === undefined ? {} : { MAKEMOE_STEPS: String(steps) }) }
+  const env = { ...ownEnvironment(), ...(steps === undefined ? {} : { MAKEMOE_STEPS: String(steps) }) }
   const args = ['test/notebooks/execute.py', join('notebooks', `${name}.ipynb`), target, ...checks]
   const child = spawn(paths.python(), args, { cwd: projectRoot(), env, stdio: ['ignore', 'pipe', 'pipe'] })
   let stderr = ''

@@ -29,6 +29,8 @@ export const paths = {
   kernelspec: () => join(paths.jupyterData(), 'kernels', 'tslab'),
   kernel: () => join(packageRoot, 'dist', 'notebook', 'kernel.js'),
   stamps: () => inProject('.venv/makemoe-setup.json', () => inCache('setup.json')),
+  /** Held while something is set up. */
+  setupLock: () => inProject('node_modules/.makemoe-setup.lock', () => inCache('setup.lock')),
   text: () => inProject('data/input.txt', () => inCache('tiny-shakespeare.txt')),
   textEdits: () => paths.beside('tiny-shakespeare-edits.json'),
   /** A file that lies beside this module's source. */

@@ -1,5 +1,6 @@
 /** `pip install` of a lock file (every package pinned with its checksums), counting packages while it runs. */
 import { readFileSync } from 'node:fs'
+import { pipEnvironment } from './environment'
 import { runProgram } from './program'
 import type { Report } from './progress'
 
@@ -20,5 +21,5 @@ export async function pipInstall(python: string, lock: string, report: Report, o
   }
   // The lock file is complete, so nothing is to be resolved; Python compiles a module when it is first imported.
   const args = ['--no-deps', '--no-compile', '--only-binary=:all:', '--require-hashes', '-r', lock, ...options]
-  await runProgram(python, ['-m', 'pip', 'install', ...args], 'run this again', { onLine })
+  await runProgram(python, ['-m', 'pip', 'install', ...args], 'run this again', { onLine, env: pipEnvironment(python) })
 }

@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { SetupError } from '../../base/errors'
+import { ownEnvironment } from './environment'
 import { projectRoot } from './paths'
 
 /** The remedy that fits what a failed program printed. */
@@ -18,7 +19,7 @@ export function remedyFor(output: string, otherwise: string): string {
 /**
  * Runs a program to its end without blocking.
  * @param onLine sees each line of its output
- * @param env variables beside this process's own
+ * @param env its variables; default: this process's, without those meant for other projects
  * @throws SetupError with its last lines and a remedy if it fails
  */
 export function runProgram(
@@ -28,7 +29,7 @@ export function runProgram(
   { onLine, env }: { readonly onLine?: (line: string) => void; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: projectRoot(), stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+    const child = spawn(program, args, { cwd: projectRoot(), stdio: ['ignore', 'pipe', 'pipe'], env: env ?? ownEnvironment() })
     const stop = (): void => {
       child.kill('SIGTERM')
       process.exit(143)
@@ -60,7 +61,10 @@ export function findPython(): string {
     ? [process.env.PYTHON]
     : ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python']
   for (const candidate of candidates) {
-    const answer = spawnSync(candidate, ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], { encoding: 'utf8' })
+    const answer = spawnSync(candidate, ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], {
+      encoding: 'utf8',
+      env: ownEnvironment(),
+    })
     if (answer.status !== 0) continue
     const [major = 0, minor = 0] = answer.stdout.trim().split('.').map(Number)
     if (major === 3 && minor >= 10) return candidate

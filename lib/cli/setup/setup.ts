@@ -1,9 +1,12 @@
 /**
  * Setup: a fresh clone becomes a working project. Each step knows when it is already done (a key of its inputs, kept in `.venv`),
- * writes beside its place and renames at the end, so that an interrupted setup is simply run again.
+ * writes beside its place and renames at the end, so that an interrupted setup is simply run again. One process at a time does so.
  */
-import { existsSync, readFileSync } from 'node:fs'
-import { writeFileAtomic } from '../../base/files'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { SetupError } from '../../base/errors'
+import { lockFile, writeFileAtomic } from '../../base/files'
 import { paths } from './paths'
 import { tensorflowWheel } from './platform'
 import { withProgress } from './progress'
@@ -45,14 +48,38 @@ export async function setup(options: SetupOptions, say: (line: string) => void =
   if (options.pytorch) steps.push(pytorchStep)
   if (options.mlflow) steps.push(mlflowStep)
   if (options.text) steps.push(textStep)
-  for (const makeStep of steps) {
-    const { name, key, product, run } = makeStep()
-    if (existsSync(product) && (key === undefined || readStamps()[name] === key)) continue
-    const start = Date.now()
-    const result = await withProgress(name, run, say)
-    // The environment step clears .venv and the stamps in it, so they are read again.
-    const stamps = { ...readStamps(), ...(key === undefined ? {} : { [name]: key }), gpu: gpu ? 'yes' : 'no' }
-    writeFileAtomic(paths.stamps(), `${JSON.stringify(stamps, null, 2)}\n`)
-    say(`${name}: ${result} (${((Date.now() - start) / 1000).toFixed(1)} s)`)
+  if (steps.every((makeStep) => isDone(makeStep()))) return
+  const unlock = await waitForLock(paths.setupLock(), () => say('another process is setting up this folder; waiting for it'))
+  try {
+    for (const makeStep of steps) await perform(makeStep(), gpu, say)
+  } finally {
+    unlock()
+  }
+}
+
+/** Whether a step was done with its present key, and what it made is still there. */
+const isDone = ({ name, key, product }: Step): boolean => existsSync(product) && (key === undefined || readStamps()[name] === key)
+
+/** Does a step unless it is done; its stamp comes last. */
+async function perform(step: Step, gpu: boolean, say: (line: string) => void): Promise<void> {
+  if (isDone(step)) return
+  const { name, key, product, run } = step
+  const start = Date.now()
+  const result = await withProgress(name, run, say)
+  if (!existsSync(product)) throw new SetupError(`${name}: ${product} is not there after its installation`, 'run this again')
+  // The environment step clears .venv and the stamps in it, so they are read again.
+  const stamps = { ...readStamps(), ...(key === undefined ? {} : { [name]: key }), gpu: gpu ? 'yes' : 'no' }
+  writeFileAtomic(paths.stamps(), `${JSON.stringify(stamps, null, 2)}\n`)
+  say(`${name}: ${result} (${((Date.now() - start) / 1000).toFixed(1)} s)`)
+}
+
+/** Takes a lock as soon as whoever has it gives it back. */
+async function waitForLock(file: string, waiting: () => void): Promise<() => void> {
+  mkdirSync(dirname(file), { recursive: true })
+  for (let tries = 0; ; tries++) {
+    const unlock = lockFile(file)
+    if (unlock) return unlock
+    if (tries === 0) waiting()
+    await wait(200)
   }
 }

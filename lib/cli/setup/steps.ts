@@ -5,6 +5,7 @@ import { dirname, join, relative } from 'node:path'
 import { writeFileAtomic } from '../../base/files'
 import { isInstalled } from '../../base/installed'
 import { tensorflowVersion } from '../../engine/tensorflow/libraries'
+import { pipEnvironment } from './environment'
 import { paths, projectRoot } from './paths'
 import { pipInstall } from './pip'
 import type { TensorflowWheel } from './platform'
@@ -119,7 +120,9 @@ export function pytorchStep(): Step {
     key: hash(version),
     product: paths.pytorch(),
     async run() {
-      await runProgram(paths.python(), ['-m', 'pip', 'install', `torch==${version}`, 'numpy'], 'run this again')
+      await runProgram(paths.python(), ['-m', 'pip', 'install', `torch==${version}`, 'numpy'], 'run this again', {
+        env: pipEnvironment(paths.python(), ['constraint']),
+      })
       writeFileAtomic(paths.pytorch(), `${version}\n`)
       return version
     },

