@@ -1,6 +1,6 @@
 /**
- * Makes the page: one HTML file with the model, the engine and the views in it, which opens offline by a double click. The compiled
- * modules go in as they are, with six lines that stand for Node's `require`, so that whoever looks at the page's source can read them.
+ * Makes the page: one HTML file with the model, the engine and the views in it, which opens offline by a double click. Its script is not
+ * minified, so that whoever looks at the page's source can read it.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -41,39 +41,13 @@ export interface Page {
   readonly facts: PageFacts
 }
 
-const modules = [
-  'ops',
-  'parts',
-  'parameters',
-  'engine',
-  'kernel',
-  'weights',
-  'contents',
-  'sampling',
-  'writer',
-  'view',
-  'text-view',
-  'grid-view',
-  'bars-view',
-  'app',
-]
 const source = (name: string): string => join(__dirname, '../../../show/page', name)
 
-/** The compiled modules as one script. */
+/** The page's program, with the modules that it imports, as one script. */
 function script(): string {
-  const bodies = modules.map((name) => {
-    const code = readSource(join(__dirname, `${name}.js`)).replace(/^\/\/# sourceMappingURL.*$/m, '')
-    return `${JSON.stringify(`./${name}`)}: (exports, require) => {\n${code}\n}`
-  })
-  return `'use strict'
-const modules = {\n${bodies.join(',\n')}\n}
-const loaded = {}
-function require(name) {
-  if (!loaded[name]) modules[name]((loaded[name] = {}), require)
-  return loaded[name]
-}
-require('./app')
-`
+  const { buildSync }: typeof import('esbuild') = require('esbuild') // only whoever makes a page waits for it
+  const { outputFiles } = buildSync({ absWorkingDir: __dirname, entryPoints: ['app.js'], bundle: true, charset: 'utf8', write: false })
+  return outputFiles[0].text
 }
 
 /**

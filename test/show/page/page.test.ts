@@ -83,6 +83,16 @@ describe('the page', () => {
     expect(html).not.toMatch(/src=|@import|url\(|fetch\(|XMLHttpRequest|import\(/)
     expect(openPage(html).data.vocabulary).toContain('<')
   })
+  test('is the same wherever it is made, and its script asks for no module', () => {
+    const [here, { html }] = [process.cwd(), makePage(model, tokenizer.vocabulary)]
+    try {
+      process.chdir(tmpdir())
+      expect(makePage(model, tokenizer.vocabulary).html).toBe(html)
+    } finally {
+      process.chdir(here)
+    }
+    expect(partOf(html, 'code')).not.toMatch(/\brequire\(|\bmodule\b/)
+  })
   test('of a model that the engine does not have is refused', () => {
     const odd = { ...config, router: 'other' }
     const other = { config: odd, saveState: model.saveState.bind(model), parameterCount: () => 0, activeParameterCount: () => 0 }
