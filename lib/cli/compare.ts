@@ -14,6 +14,7 @@ import { type ComparisonName, comparisons, type Variants } from '../lab/variants
 import { type Config, preset, validateConfig } from '../makemoe/config'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import { Dataset } from '../makemoe/text/dataset'
+import { encodeCorpus } from '../makemoe/text/encode-corpus'
 import { comparisonCurves, comparisonLosses } from '../show/plot/comparison'
 import { figurePage } from '../show/plot/html'
 import { compiler } from './compiler'
@@ -81,7 +82,7 @@ async function compareVariants(config: Config, options: CompareCommandOptions): 
   const { name, variants: unordered, partsSource } = await chosen(config, options)
   const variants = withFirst(unordered, options.against)
   const corpus = textOf(options)
-  const tokenizer = CharTokenizer.fromText(corpus.text)
+  const tokenizer = CharTokenizer.fromText(corpus.pieces())
   const folder = options.out ?? join(paths.runs(), 'compare')
   const seeds = Array.from({ length: options.seeds }, (_, i) => config.seed + i)
   const all = Object.keys(variants).length * seeds.length
@@ -98,7 +99,7 @@ async function compareVariants(config: Config, options: CompareCommandOptions): 
   try {
     measurements = await compare(variants, {
       config,
-      dataset: new Dataset(tokenizer.encode(corpus.text), config.blockSize),
+      dataset: new Dataset(encodeCorpus(tokenizer, corpus), config.blockSize),
       vocabSize: tokenizer.vocabSize,
       seeds,
       folder,

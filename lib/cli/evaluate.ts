@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { createStreams } from '../engine/tensor/streams'
 import { Dataset } from '../makemoe/text/dataset'
+import { encodeCorpus } from '../makemoe/text/encode-corpus'
 import { exactLoss, makeLossSum } from '../makemoe/train/evaluate'
 import { loadCheckpoint } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
@@ -38,7 +39,7 @@ async function evaluateCheckpoint(options: EvaluateOptions): Promise<void> {
   const difference = text && options.text === undefined ? textDifference(corpus, text) : undefined
   if (difference !== undefined) console.error(`note: ${difference}`)
   if (model.looksAhead()) console.error(lookingAhead)
-  const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
+  const dataset = new Dataset(encodeCorpus(tokenizer, corpus), config.blockSize)
   const compile = compiler(options.eager, () => {})
   const lossSum = compile(makeLossSum(model, { training: false, streams: createStreams(config.seed) }))
   const onProgress = (share: number): void => {

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import { CheckpointError, ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { Dataset } from '../makemoe/text/dataset'
+import { encodeCorpus } from '../makemoe/text/encode-corpus'
 import { pageOf } from '../notebook/model-page'
 import { loadCheckpoint, partsOf } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
@@ -55,7 +56,7 @@ export async function exportPage(options: ExportOptions): Promise<void> {
   const { parts, partsFile } = await loadParts(options.parts)
   const { model, tokenizer, text } = loadCheckpoint(folder, parts, partsFile)
   const corpus = textOf(options, text)
-  const validation = new Dataset(tokenizer.encode(corpus.text), model.config.blockSize).splits.val
+  const validation = new Dataset(encodeCorpus(tokenizer, corpus), model.config.blockSize).splits.val
   const onProgress = (share: number): void => {
     process.stderr.write(`\rmeasuring ${(100 * share).toFixed(0)} %\x1b[K`)
   }

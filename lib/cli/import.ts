@@ -7,7 +7,7 @@ import { CheckpointError } from '../base/errors'
 import { requireNewFolder } from '../base/files'
 import type { Config } from '../makemoe/config'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
-import { saveCheckpoint, sha256Of } from '../runs/checkpoint'
+import { saveCheckpoint } from '../runs/checkpoint'
 import { importStateDict } from '../runs/import'
 import { addCommand, addConfigOptions, configOptions, setUpQuietly } from './options'
 import { recordedPath, textOf } from './text-of'
@@ -37,9 +37,9 @@ async function importWeights(file: string, config: Partial<Config>, options: Imp
   } catch (error) {
     throw new CheckpointError(`cannot read ${file}: ${messageOf(error)}`)
   }
-  const { text } = textOf(options)
-  const tokenizer = CharTokenizer.fromText(text)
+  const corpus = textOf(options)
+  const tokenizer = CharTokenizer.fromText(corpus.pieces())
   const checkpoint = importStateDict(bytes, tokenizer, config)
-  saveCheckpoint(options.out, { ...checkpoint, text: { sha256: sha256Of(text), path: recordedPath(options.text) } })
+  saveCheckpoint(options.out, { ...checkpoint, text: { sha256: corpus.sha256(), path: recordedPath(options.text) } })
   console.log(`imported ${checkpoint.model.parameterCount() / 1e6} M parameters into ${options.out}`)
 }

@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../base/files'
 import { createStreams } from '../engine/tensor/streams'
 import { inspect } from '../lab/inspect'
 import { Dataset } from '../makemoe/text/dataset'
+import { encodeCorpus } from '../makemoe/text/encode-corpus'
 import { loadCheckpoint } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import { renderInspection } from '../show/inspection/render'
@@ -52,7 +53,7 @@ async function inspectCheckpoint(options: InspectCheckpointOptions): Promise<voi
   const difference = text && options.text === undefined ? textDifference(corpus, text) : undefined
   if (difference !== undefined) console.error(`note: ${difference}`)
   if (model.looksAhead()) console.error(lookingAhead)
-  const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
+  const dataset = new Dataset(encodeCorpus(tokenizer, corpus), config.blockSize)
   const inspection = await withProgress(
     'inspect',
     (report) =>

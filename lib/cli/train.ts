@@ -18,9 +18,10 @@ import { generate } from '../makemoe/model/sampler'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import type { Corpus } from '../makemoe/text/corpus'
 import { Dataset } from '../makemoe/text/dataset'
+import { encodeCorpus } from '../makemoe/text/encode-corpus'
 import { describeProgress, type Progress } from '../makemoe/train/pace'
 import { Trainer, type TrainingState } from '../makemoe/train/trainer'
-import { buildModel, sha256Of } from '../runs/checkpoint'
+import { buildModel } from '../runs/checkpoint'
 import { checkShares, type Member, type Parallelism, parallelisms } from '../runs/cluster/member'
 import { compareFacts, join as joinCluster, lossOf } from '../runs/cluster/membership'
 import { ClusterTeam, shareOfDataset, shareOfStreams } from '../runs/cluster/team'
@@ -187,10 +188,10 @@ async function train(config: Config, options: TrainOptions): Promise<number> {
   const streams = createStreams(config.seed)
   const model = buildModel(config, tokenizer.vocabSize, streams.init, parts)
   const path = options.out ?? newRunPath(options.preset ?? 'default', config.seed)
-  const text = { sha256: sha256Of(corpus.text), path: recordedPath(options.text) }
+  const text = { sha256: corpus.sha256(), path: recordedPath(options.text) }
   const contents = { model, tokenizer, config, text, parts: recordOf(parts, partsFile) }
   const say = isSilent(options) ? (): void => {} : console.log
-  say(`text: ${corpus.source}, ${corpus.text.length} characters, ${tokenizer.vocabSize} different`)
+  say(`text: ${corpus.source}, ${corpus.characterCount()} characters, ${tokenizer.vocabSize} different`)
   say(`parameters: ${model.parameterCount() / 1e6} M (${model.activeParameterCount() / 1e6} M active per token)`)
   const cluster = teamOf(options, { config, model, dataset, streams, facts: factsOf(config, text.sha256, prepared, 'start') })
   if (isSilent(options)) return assist(config, options, { ...cluster, model }, prepared)
@@ -305,11 +306,11 @@ async function assist(
 /** Reads the text and checks it, for a run that is resumed against what it learned from. */
 function prepare(config: Config, options: TrainOptions, loaded: LoadedParts, saved?: ResumableCheckpoint): Prepared {
   const corpus = textOf(options, saved && { path: saved.text?.path, sha256: saved.textSha256 })
-  const tokenizer = CharTokenizer.fromText(corpus.text)
+  const tokenizer = CharTokenizer.fromText(corpus.pieces())
   const difference = saved && textDifference(corpus, { sha256: saved.textSha256 })
   if (difference !== undefined)
     throw new CheckpointError(`${difference}; it has ${tokenizer.vocabSize} characters, the run's ${saved?.tokenizer.vocabSize}`)
-  const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)
+  const dataset = new Dataset(encodeCorpus(tokenizer, corpus), config.blockSize)
   // An installed package lies in somebody else's repository.
   const commit = isInstalled() ? '' : spawnSync('git', ['rev-parse', 'HEAD'], { cwd: projectRoot(), encoding: 'utf8' }).stdout?.trim()
   const device = backend().isUsingGpuDevice ? 'gpu' : 'cpu'

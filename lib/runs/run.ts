@@ -10,6 +10,7 @@
  *     const mine = resumeRun('../data/runs/mine', { dataset, model })     // into a model of a cell's own class
  */
 
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { messageOf } from '../base/assertions'
 import { CheckpointError, ConfigError, RunError, TrainingError } from '../base/errors'
@@ -26,7 +27,7 @@ import type { Stateful } from '../makemoe/train/state-dict'
 import type { Trainable } from '../makemoe/train/step'
 import type { Team } from '../makemoe/train/team'
 import { type Compile, Trainer, type TrainerOptions, type TrainingState } from '../makemoe/train/trainer'
-import { type CheckpointContents, loadWeights, saveCheckpoint, sha256Of } from './checkpoint'
+import { type CheckpointContents, loadWeights, saveCheckpoint } from './checkpoint'
 import { whyNotLoadable } from './loadable'
 import { type Parts, type PartsFile, type PartsRecord, recordOf } from './parts'
 import { loadResumable, loadTrainingState, newestCheckpoint, RunFolder } from './run-folder'
@@ -123,9 +124,13 @@ export function resumeRun(path: string, options: ResumeOptions): Run {
   )
 }
 
-/** The sha256 of the text that a dataset was made from. */
-function fingerprint({ splits: { train, val } }: Dataset, tokenizer: CharTokenizer): string {
-  return sha256Of(tokenizer.decode(train) + tokenizer.decode(val))
+/** The sha256 of the text that a dataset was made from, decoded some tokens at a time. */
+function fingerprint({ splits }: Dataset, tokenizer: CharTokenizer): string {
+  const hash = createHash('sha256')
+  const length = 1 << 16
+  for (const ids of Object.values(splits))
+    for (let start = 0; start < ids.length; start += length) hash.update(tokenizer.decode(ids.subarray(start, start + length)))
+  return hash.digest('hex')
 }
 
 function configOf({ config: { vocabSize: _vocabSize, ...config } }: SparseMoELanguageModel): ModelConfig {

@@ -20,7 +20,7 @@ import {
 } from 'makemoe'
 import { lockFile, writeFileAtomic, writeFolderAtomic } from 'makemoe/dist/base/files'
 import { validateSampling } from 'makemoe/dist/makemoe/model/sampler'
-import { readTextFile } from 'makemoe/dist/makemoe/text/corpus'
+import { Corpus } from 'makemoe/dist/makemoe/text/corpus'
 import { loadResumable, newestCheckpoint, RunFolder } from 'makemoe/dist/runs/run-folder'
 import { decodeSafetensors, encodeSafetensors } from 'makemoe/dist/runs/safetensors'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -51,13 +51,13 @@ describe('texts', () => {
     return join(folder, name)
   }
   test.each<[string, () => unknown, RegExp]>([
-    ['empty', () => readTextFile(bytes('empty', '')), /is empty/],
-    ['a folder', () => readTextFile(folder), /cannot read the text/],
-    ['UTF-16 with a mark', () => readTextFile(bytes('utf16', Buffer.from('\ufeffhello', 'utf16le'))), /not UTF-8/],
-    ['UTF-16 without a mark', () => readTextFile(bytes('utf16b', Buffer.from('hello', 'utf16le'))), /not UTF-8/],
-    ['Latin-1', () => readTextFile(bytes('latin', Buffer.from('caf\xe9', 'latin1'))), /not UTF-8/],
-    ['a cut UTF-8 character', () => readTextFile(bytes('cut', Buffer.from('é').subarray(0, 1))), /not UTF-8/],
-    ['a zero byte', () => readTextFile(bytes('zero', 'a\0b')), /not UTF-8/],
+    ['empty', () => new Corpus(bytes('empty', '')).text, /is empty/],
+    ['a folder', () => new Corpus(folder).text, /cannot read the text/],
+    ['UTF-16 with a mark', () => new Corpus(bytes('utf16', Buffer.from('\ufeffhello', 'utf16le'))).text, /not UTF-8/],
+    ['UTF-16 without a mark', () => new Corpus(bytes('utf16b', Buffer.from('hello', 'utf16le'))).text, /not UTF-8/],
+    ['Latin-1', () => new Corpus(bytes('latin', Buffer.from('caf\xe9', 'latin1'))).text, /not UTF-8/],
+    ['a cut UTF-8 character', () => new Corpus(bytes('cut', Buffer.from('é').subarray(0, 1))).text, /not UTF-8/],
+    ['a zero byte', () => new Corpus(bytes('zero', 'a\0b')).text, /not UTF-8/],
     ['too short to split', () => new Dataset(new Int32Array(20), 8), /too short/],
     ['an unknown character', () => CharTokenizer.fromText('abc').encode('abx'), /"x" at position 2/],
     ['an id outside', () => CharTokenizer.fromText('abc').decode([3]), /got the token id 3/],

@@ -6,20 +6,30 @@ import { TextError } from '../../base/errors'
 export class CharTokenizer {
   /** The characters, by token id. */
   readonly vocabulary: readonly string[]
-  private readonly ids: ReadonlyMap<string, number>
+  /** A text may be encoded in pieces: the token ids of its pieces, one after the other, are those of the text. */
+  readonly piecewise = true
+  /** Token ids by code point; -1 where the character is unknown. */
+  private readonly ids: Int32Array
 
   /** @throws TextError if a character is repeated, or is not one character */
   constructor(vocabulary: readonly string[]) {
     this.vocabulary = vocabulary
-    this.ids = new Map(vocabulary.map((character, i) => [character, i]))
-    if (vocabulary.length === 0 || this.ids.size !== vocabulary.length || vocabulary.some((character) => [...character].length !== 1))
+    if (vocabulary.length === 0 || new Set(vocabulary).size !== vocabulary.length || vocabulary.some((entry) => [...entry].length !== 1))
       throw new TextError(`vocabulary: got ${vocabulary.length} entries, expected at least one, each a single character and all different`)
+    const codes = vocabulary.map(codePoint)
+    this.ids = new Int32Array(1 + codes.reduce((a, b) => Math.max(a, b))).fill(-1)
+    for (const [id, code] of codes.entries()) this.ids[code] = id
   }
 
-  /** The vocabulary of a text: its characters in order of their code points. */
-  static fromText(text: string): CharTokenizer {
-    const characters = [...new Set(text)]
-    return new CharTokenizer(characters.sort((a, b) => codePoint(a) - codePoint(b)))
+  /** The vocabulary of a text, whole or in pieces: its characters in order of their code points. */
+  static fromText(text: string | Iterable<string>): CharTokenizer {
+    const seen = new Uint8Array(0x110000)
+    for (const piece of typeof text === 'string' ? [text] : text)
+      forEachCodePoint(piece, (code) => {
+        seen[code] = 1
+      })
+    const codes = Array.from(seen.keys()).filter((code) => seen[code] === 1)
+    return new CharTokenizer(codes.map((code) => String.fromCodePoint(code)))
   }
 
   /** V, the number of different characters. */
@@ -29,18 +39,21 @@ export class CharTokenizer {
 
   /**
    * The token ids of a text.
+   * @param start the position of its first character, if it is a piece of a longer text
    * @throws TextError that names the first unknown character and its position, counted from 0
    */
-  encode(text: string): Int32Array {
-    const characters = Array.from(text)
-    return Int32Array.from(characters, (character, position) => {
-      const id = this.ids.get(character)
-      if (id === undefined)
-        throw new TextError(
-          `the character ${JSON.stringify(character)} at position ${position} is not in the vocabulary of ${this.vocabSize}`,
-        )
-      return id
+  encode(text: string, start = 0): Int32Array {
+    const encoded = new Int32Array(text.length)
+    let length = 0
+    forEachCodePoint(text, (code) => {
+      const id = this.ids[code] ?? -1
+      if (id < 0) {
+        const character = JSON.stringify(String.fromCodePoint(code))
+        throw new TextError(`the character ${character} at position ${start + length} is not in the vocabulary of ${this.vocabSize}`)
+      }
+      encoded[length++] = id
     })
+    return length === text.length ? encoded : encoded.slice(0, length)
   }
 
   /**
@@ -53,5 +66,14 @@ export class CharTokenizer {
       if (character === undefined) throw new TextError(`got the token id ${id}, expected 0 to ${this.vocabSize - 1}`)
       return character
     }).join('')
+  }
+}
+
+/** Without an array of characters, which a long text has no room for. */
+function forEachCodePoint(text: string, visit: (code: number) => void): void {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.codePointAt(i) ?? Number.NaN
+    if (code > 0xffff) i++
+    visit(code)
   }
 }

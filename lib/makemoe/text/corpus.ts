@@ -1,47 +1,135 @@
-/** Where text comes from: a person's file, or Tiny Shakespeare, which the setup puts into data/input.txt. */
+/**
+ * Where text comes from: a person's file, or Tiny Shakespeare, which the setup puts into data/input.txt. A file is read in pieces, so that a
+ * text may be longer than the longest JavaScript string; whoever can works on the pieces.
+ */
 
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { constants } from 'node:buffer'
+import { createHash } from 'node:crypto'
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { messageOf } from '../../base/assertions'
 import { TextError } from '../../base/errors'
 import { commandLine } from '../../base/installed'
 
-/** A text and where it came from. */
-export interface Corpus {
-  readonly text: string
-  /** A few words for people: a path, or the name of the collection. */
-  readonly source: string
+/** Bytes that are read at a time. */
+const pieceSize = 1 << 20
+
+/** A text file (UTF-8). */
+export class Corpus {
+  /** The file's size. */
+  readonly bytes: number
+
+  /**
+   * @param source a few words for people: a path, or the name of the collection
+   * @throws TextError if the file cannot be read, or is empty
+   */
+  constructor(
+    private readonly file: string,
+    readonly source = file,
+  ) {
+    try {
+      const { size } = statSync(file)
+      if (!statSync(file).isFile()) throw new Error('not a file')
+      closeSync(openSync(file, 'r'))
+      this.bytes = size
+    } catch (error) {
+      throw new TextError(`cannot read the text ${file}: ${messageOf(error)}`)
+    }
+    if (this.bytes === 0) throw new TextError(`the text ${file} is empty, expected some characters`)
+  }
+
+  /**
+   * The text in pieces, cut between characters; read again at each call.
+   * @throws TextError if it is not UTF-8 text
+   */
+  *pieces(size = pieceSize): Generator<string> {
+    const descriptor = openSync(this.file, 'r')
+    try {
+      // A byte-order mark is dropped; UTF-16 and binary files are not valid UTF-8 or hold NULs.
+      const decoder = new TextDecoder('utf-8', { fatal: true })
+      const buffer = Buffer.alloc(size)
+      for (let length = -1; length !== 0; ) {
+        length = readSync(descriptor, buffer)
+        const piece = this.decode(decoder, buffer.subarray(0, length), length > 0)
+        if (piece !== '') yield piece
+      }
+    } finally {
+      closeSync(descriptor)
+    }
+  }
+
+  private decode(decoder: InstanceType<typeof TextDecoder>, bytes: Uint8Array, stream: boolean): string {
+    try {
+      const piece = decoder.decode(bytes, { stream })
+      if (piece.includes('\0')) throw new Error()
+      return piece
+    } catch {
+      throw new TextError(`${this.file} is not UTF-8 text (a binary file, or another encoding)`)
+    }
+  }
+
+  /**
+   * The whole text.
+   * @throws TextError if it is not UTF-8 text, or longer than a string can be
+   */
+  get text(): string {
+    return this.wholeText()
+  }
+
+  /** @param limit UTF-16 units that a string can have */
+  wholeText(limit = constants.MAX_STRING_LENGTH): string {
+    const pieces: string[] = []
+    let length = 0
+    for (const piece of this.pieces()) {
+      pieces.push(piece)
+      length += piece.length
+      if (length > limit)
+        throw new TextError(
+          `the text ${this.file} has more than the ${limit} characters that a string can have; work on its pieces(), as encodeCorpus does with a tokenizer that is piecewise, or use a part of it`,
+        )
+    }
+    return pieces.join('')
+  }
+
+  /** The number of its characters (code points). */
+  characterCount(): number {
+    let count = 0
+    for (const piece of this.pieces()) count += codePointCount(piece)
+    return count
+  }
+
+  /** The sha256 of the text: its UTF-8 bytes without a byte-order mark. */
+  sha256(): string {
+    const hash = createHash('sha256')
+    for (const piece of this.pieces()) hash.update(piece)
+    return hash.digest('hex')
+  }
 }
 
-/**
- * Reads a text file (UTF-8).
- * @throws TextError if it cannot be read, is empty, or is not UTF-8 text.
- */
-export function readTextFile(file: string): string {
-  let bytes: Buffer
-  try {
-    if (!statSync(file).isFile()) throw new Error('not a file')
-    bytes = readFileSync(file)
-  } catch (error) {
-    throw new TextError(`cannot read the text ${file}: ${messageOf(error)}`)
+/** The number of characters in a string; its `length` counts those beyond U+FFFF, emoji for one, twice. */
+export function codePointCount(text: string): number {
+  let count = text.length
+  for (let i = 0; i < text.length - 1; i++) {
+    const isPair = (text.charCodeAt(i) & 0xfc00) === 0xd800 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00
+    if (isPair) count--
   }
-  if (bytes.length === 0) throw new TextError(`the text ${file} is empty, expected some characters`)
-  try {
-    // A byte-order mark is dropped; UTF-16 and binary files are not valid UTF-8 or hold NULs.
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    if (text.includes('\0')) throw new Error()
-    return text
-  } catch {
-    throw new TextError(`${file} is not UTF-8 text (a binary file, or another encoding)`)
-  }
+  return count
+}
+
+export interface CorpusOptions {
+  readonly file?: string
+  /** Where Tiny Shakespeare is. */
+  readonly defaultFile: string
+  /** What the default file is called for people. */
+  readonly defaultSource?: string
 }
 
 /**
  * The text to train on: `file` if given, else the default file (Tiny Shakespeare).
  * @throws TextError if it cannot be read
  */
-export function loadCorpus(options: { readonly file?: string; readonly defaultFile: string }): Corpus {
-  if (options.file !== undefined) return { text: readTextFile(options.file), source: options.file }
-  if (!existsSync(options.defaultFile))
-    throw new TextError(`got no text at ${options.defaultFile}, expected Tiny Shakespeare there: ${commandLine('setup')} brings it`)
-  return { text: readTextFile(options.defaultFile), source: 'data/input.txt' }
+export function loadCorpus({ file, defaultFile, defaultSource = 'data/input.txt' }: CorpusOptions): Corpus {
+  if (file !== undefined) return new Corpus(file)
+  if (!existsSync(defaultFile))
+    throw new TextError(`got no text at ${defaultFile}, expected Tiny Shakespeare there: ${commandLine('setup')} brings it`)
+  return new Corpus(defaultFile, defaultSource)
 }

@@ -5,6 +5,7 @@ import { at } from '../../base/assertions'
 import { TextError } from '../../base/errors'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
+import type { TokenIds } from './encode-corpus'
 
 export type Split = 'train' | 'val'
 
@@ -15,19 +16,20 @@ export interface Batch {
 }
 
 /** The token ids of a text, split in two. */
-export class Dataset {
-  readonly splits: Readonly<Record<Split, Int32Array>>
+export class Dataset<Ids extends TokenIds = TokenIds> {
+  readonly splits: Readonly<Record<Split, Ids>>
 
   /**
    * @param ids of the whole text; the first int(0.9 n) are for training
    * @throws TextError if a split has no room for a window and its target
    */
   constructor(
-    ids: Int32Array,
+    ids: Ids,
     readonly blockSize: number,
   ) {
     const cut = Math.floor(0.9 * ids.length)
-    this.splits = { train: ids.subarray(0, cut), val: ids.subarray(cut) }
+    const part = (start: number, end?: number): Ids => ids.subarray(start, end) as Ids // a subarray is of its array's type
+    this.splits = { train: part(0, cut), val: part(cut) }
     const shortest = Math.min(this.splits.train.length, this.splits.val.length)
     if (shortest <= blockSize) {
       const expected = `at least ${10 * (blockSize + 1)} so that each split holds a window of ${blockSize}`

@@ -1,8 +1,11 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { CharTokenizer, createStreams, Dataset, loadCorpus, TextError } from 'makemoe'
-import { readTextFile } from 'makemoe/dist/makemoe/text/corpus'
+import { Corpus } from 'makemoe/dist/makemoe/text/corpus'
+import { encodeCorpus } from 'makemoe/dist/makemoe/text/encode-corpus'
+import { sha256Of } from 'makemoe/dist/runs/checkpoint'
 import { describe, expect, test } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))
@@ -45,8 +48,56 @@ describe('corpus', () => {
     ['UTF-16', file('utf16.txt', Buffer.from('hello', 'utf16le')), /not UTF-8/],
     ['binary', file('binary', Uint8Array.of(0xff, 0xfe, 0x00, 0x80)), /not UTF-8/],
   ])('refuses a text that is %s', (_what, path, message) => {
-    expect(() => readTextFile(path)).toThrow(TextError)
-    expect(() => readTextFile(path)).toThrow(message)
+    expect(() => new Corpus(path).text).toThrow(TextError)
+    expect(() => new Corpus(path).text).toThrow(message)
+  })
+})
+
+describe('a text in pieces', () => {
+  const texts = fc.string({ unit: fc.constantFrom('a', 'b', '\n', 'é', '漢', '😀', '🧑‍🚀', '\u{10ffff}'), minLength: 1, maxLength: 60 })
+  test('characters, vocabulary, token ids and checksum are those of the whole, wherever the file is cut', () => {
+    fc.assert(
+      fc.property(texts, fc.integer({ min: 1, max: 9 }), fc.boolean(), (text, size, mark) => {
+        const corpus = new Corpus(file('drawn.txt', `${mark ? '\ufeff' : ''}${text}`))
+        expect([...corpus.pieces(size)].join('')).toBe(text)
+        expect([corpus.text, corpus.characterCount(), corpus.sha256()]).toEqual([text, [...text].length, sha256Of(text)])
+        const tokenizer = CharTokenizer.fromText(corpus.pieces(size))
+        expect(tokenizer.vocabulary).toEqual(CharTokenizer.fromText(text).vocabulary)
+        expect(Array.from(encodeCorpus(tokenizer, corpus))).toEqual([...text].map((character) => tokenizer.vocabulary.indexOf(character)))
+        expect(encodeCorpus({ ...whole(tokenizer), piecewise: false }, corpus)).toEqual(encodeCorpus(tokenizer, corpus))
+      }),
+    )
+  })
+  const whole = (tokenizer: CharTokenizer) => ({ vocabSize: tokenizer.vocabSize, encode: (text: string) => tokenizer.encode(text) })
+  test('an id takes one byte, two or four, as the vocabulary needs, and more ids than bytes find room', () => {
+    const corpus = new Corpus(file('four.txt', 'abca'))
+    const encode = (text: string): number[] => [...text].flatMap(() => [1, 2, 3])
+    for (const [vocabSize, type] of [
+      [256, Uint8Array],
+      [257, Uint16Array],
+      [65_536, Uint16Array],
+      [65_537, Int32Array],
+    ] as const) {
+      const ids = encodeCorpus({ vocabSize, encode, piecewise: true }, corpus)
+      expect(ids).toBeInstanceOf(type)
+      expect([...ids].join('')).toBe('123'.repeat(4))
+    }
+  })
+  test('an unknown character is named with its position in the whole text', () => {
+    const corpus = new Corpus(file('long.txt', `${'😀'.repeat(400_000)}x`))
+    expect(() => encodeCorpus(CharTokenizer.fromText('😀'), corpus)).toThrow(/character "x" at position 400000 /)
+  })
+  test('a text that is longer than a string can be says so, and not that it is not UTF-8', () => {
+    const corpus = new Corpus(file('limit.txt', 'abcd'))
+    expect(corpus.wholeText(4)).toBe('abcd')
+    expect(() => corpus.wholeText(3)).toThrow(/more than the 3 characters that a string can have.*pieces\(\)/)
+  })
+  test('windows are the same whatever type the ids have', () => {
+    const ids = Int32Array.from({ length: 200 }, (_, i) => (7 * i) % 200)
+    const windows = (Type: typeof Uint8Array | typeof Uint16Array | typeof Int32Array) =>
+      [...new Dataset(Type.from(ids), 8).windows('train', 3)].map(({ x, y }) => [x.dtype, x.arraySync(), y.arraySync()])
+    expect(windows(Uint8Array)).toEqual(windows(Int32Array))
+    expect(windows(Uint16Array)).toEqual(windows(Int32Array))
   })
 })
 

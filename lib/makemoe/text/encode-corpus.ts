@@ -1,0 +1,39 @@
+/** A corpus as token ids, in as little memory as the vocabulary allows: a byte each up to 256 tokens, two up to 65,536, else four. */
+import type { Corpus } from './corpus'
+
+/** The token ids of a text. */
+export type TokenIds = Uint8Array | Uint16Array | Int32Array
+
+/** What encoding needs of a tokenizer. */
+export interface Encoder {
+  readonly vocabSize: number
+  /** Whether the token ids of a text's pieces, one after the other, are those of the text, wherever it is cut between characters. */
+  readonly piecewise?: boolean
+  /** @param start tokens before this text, if it is a piece of a longer one */
+  encode(text: string, start?: number): ArrayLike<number>
+}
+
+function empty(vocabSize: number, length: number): TokenIds {
+  if (vocabSize <= 1 << 8) return new Uint8Array(length)
+  return vocabSize <= 1 << 16 ? new Uint16Array(length) : new Int32Array(length)
+}
+
+/**
+ * The token ids of a corpus, piece by piece where the tokenizer allows it.
+ * @throws TextError if it is not UTF-8 text, has an unknown character, or must be encoded whole and is longer than a string can be
+ */
+export function encodeCorpus(tokenizer: Encoder, corpus: Corpus): TokenIds {
+  let ids = empty(tokenizer.vocabSize, corpus.bytes) // what is not written takes no memory
+  let length = 0
+  for (const piece of tokenizer.piecewise ? corpus.pieces() : [corpus.text]) {
+    const encoded = tokenizer.encode(piece, length)
+    if (length + encoded.length > ids.length) {
+      const longer = empty(tokenizer.vocabSize, 2 * (length + encoded.length))
+      longer.set(ids)
+      ids = longer
+    }
+    ids.set(encoded, length)
+    length += encoded.length
+  }
+  return ids.subarray(0, length)
+}
