@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { ClusterError, MakemoeError, SetupError, TrainingError } from '../base/errors'
 import { lostStatus } from '../runs/cluster/member'
 import { register as compare } from './compare'
+import { register as doctor } from './doctor'
 import { register as evaluate } from './evaluate'
 import { register as exportPage } from './export'
 import { register as generate } from './generate'
@@ -21,7 +22,20 @@ import { register as train } from './train'
 /** Adds a command to a program. */
 export type Register = (program: Command) => void
 
-const commands: readonly Register[] = [setup, start, test, train, generate, evaluate, inspect, compare, exportPage, mlflow, importWeights]
+const commands: readonly Register[] = [
+  setup,
+  start,
+  test,
+  train,
+  generate,
+  evaluate,
+  inspect,
+  compare,
+  exportPage,
+  mlflow,
+  importWeights,
+  doctor,
+]
 
 function program(more: readonly Register[]): Command {
   const root = new Command('makemoe').description('Sparse mixture-of-experts language models, from scratch').exitOverride()
