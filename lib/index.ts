@@ -9,6 +9,7 @@ export { Dataset } from './makemoe/text/dataset'
 
 // Tensors, random streams, graphs
 export { compile, type Compiled } from './engine/graph/compile'
+export { readsStateOf } from './engine/graph/javascript-state'
 export { customGradient } from './engine/tensor/custom-gradient'
 export { op } from './engine/tensor/op'
 export { concatRows, splitRows } from './engine/tensor/rows'

@@ -2,14 +2,16 @@
  * `compile(fn)`: a function of tensors, traced once for each combination of shapes and run as one TensorFlow graph from then on. The function
  * stays what it was: plain tfjs ops, the project's ops, gradients, an optimizer.
  */
-import { TraceError } from '../../base/errors'
+import { TensorError, TraceError } from '../../base/errors'
 import { backend, typeOf } from '../tensor/op'
 import { type Tensor, tf } from '../tensor/tf'
 import { releaseVariable, settleVariables } from '../tensor/variables'
 import { tensorflow } from '../tensorflow/c-api'
 import { tensorflowContext } from '../tensorflow/context'
+import { StateSnapshot, show } from './javascript-state'
 import { printTrace } from './print'
-import { type Trace, trace } from './trace'
+import { Difference } from './recorder'
+import { stateRemedy, type Trace, trace } from './trace'
 
 /** Tensors, and arrays and records of them: what a compiled function takes and gives. Other arguments are constants of a trace. */
 type Structure = Tensor | readonly Structure[] | { readonly [key: string]: Structure } | number | string | boolean | null | undefined
@@ -38,15 +40,20 @@ export interface CompileOptions {
   }) => void
 }
 
+const inResult = 'the result'
+
 const isTensor = (value: unknown): value is Tensor => value instanceof tf.Tensor
 const isRecord = (value: unknown): value is Record<string, Structure> =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 
-/** Takes the tensors out of a structure, in order. */
+/**
+ * Takes the tensors out of a structure, in order.
+ * @returns what is left
+ */
 function flatten(value: unknown, tensors: Tensor[], where: string): string {
   if (isTensor(value)) {
     tensors.push(value)
-    return `${value.dtype}[${value.shape}]`
+    return where === inResult ? 'a tensor' : `${value.dtype}[${value.shape}]`
   }
   if (Array.isArray(value)) return `[${value.map((item) => flatten(item, tensors, where)).join()}]`
   if (isRecord(value)) return `{${Object.entries(value).map(([key, item]) => `${key}:${flatten(item, tensors, where)}`)}}`
@@ -66,7 +73,13 @@ function unflatten(value: Structure, tensors: Iterator<Tensor>): Structure {
 /** A trace, ready to run. */
 interface Ready {
   readonly graph: Omit<Trace, 'nodes'>
-  readonly result: (tensors: Iterator<Tensor>) => Structure
+  /** JavaScript state when it was traced. */
+  readonly state: StateSnapshot
+  /** Calls since it was traced. */
+  calls: number
+  /** The call before which the function is traced again and compared. */
+  nextCheck: number
+  readonly resultOf: (tensors: Iterator<Tensor>) => Structure
   /** The trace again, with the lines where its ops were called. */
   readonly traceAgain: () => Trace
 }
@@ -88,27 +101,59 @@ function freeFunction({ name, variables }: Ready['graph']): void {
 
 const dropped = new FinalizationRegistry<Traces>(free)
 
+/** Calls before the second, third, ... check of a trace: each costs what tracing costs without writing the graph, a fifth. */
+const nextCheck = (call: number): number => (call < 33 ? 2 * call - 1 : 4 * call - 3)
+
+/** A trace that serves fewer calls than this before JavaScript state changes was hardly worth it; this many in a row are refused. */
+const fewCalls = 10
+const mostShortTraces = 3
+
 /**
  * Makes a function of tensors run as one TensorFlow graph.
  *
  * The function is traced when it is called with shapes that it has not seen; numbers, strings and booleans among its arguments are
  * constants of the trace, and so are tensors that it takes from outside; variables are not: it reads and writes their present values.
- * @throws TraceError from the first call, if something cannot be traced
+ *
+ * JavaScript runs while the function is traced, never when the graph runs: what it decides or counts stands still. So the function is run on
+ * symbolic tensors twice at first, and once more before its calls 2, 3, 5, 9, 17, 33, 129, 513, ...; it is refused if it would then become
+ * another graph, or if a pass changes a field of the objects that it works on (`readsStateOf`). A field that was changed between two calls
+ * takes a new trace. Not noticed in time: a counter that only a closure or a private #field has, and that decides for the first time
+ * between two of those calls.
+ * @throws TraceError from the first call, if something cannot be traced; from a later one, if JavaScript state has changed the graph
  */
 export function compile<Args extends unknown[], R>(fn: (...args: Args) => R, options: CompileOptions = {}): Compiled<(...args: Args) => R> {
   const traces: Traces = new Map()
+  const name = fn.name || 'function'
+  const shortTraces = new Map<string, number>()
+  const newTrace = (args: Args, tensors: readonly Tensor[]): Ready => {
+    const start = performance.now()
+    options.onTrace?.({ name, done: false, milliseconds: 0, operations: 0 })
+    const ready = prepare(fn as (...args: unknown[]) => unknown, args as unknown as Structure[], tensors)
+    options.onTrace?.({ name, done: true, milliseconds: performance.now() - start, operations: ready.graph.operations })
+    return ready
+  }
+  /** Gives a trace up whose JavaScript state has changed. */
+  const isOutdated = (key: string, { state, calls, graph }: Ready): boolean => {
+    const change = state.change()
+    if (!change) return false
+    traces.delete(key)
+    freeFunction(graph)
+    const count = calls < fewCalls ? (shortTraces.get(key) ?? 0) + 1 : 0
+    shortTraces.set(key, count)
+    if (count >= mostShortTraces)
+      throw new TraceError(
+        `${name}: ${change.path} changes again and again (${show(change.before)}, then ${show(change.after)}), and each change needs a new trace; ` +
+          `${stateRemedy}`,
+      )
+    return true
+  }
   const compiled = (...args: Args): R => {
     const tensors: Tensor[] = []
     const key = flatten(args, tensors, 'the arguments')
-    let ready = traces.get(key)
-    if (!ready) {
-      const start = performance.now()
-      const name = fn.name || 'function'
-      options.onTrace?.({ name, done: false, milliseconds: 0, operations: 0 })
-      ready = prepare(fn as (...args: unknown[]) => unknown, args as unknown as Structure[], tensors)
-      traces.set(key, ready)
-      options.onTrace?.({ name, done: true, milliseconds: performance.now() - start, operations: ready.graph.operations })
-    }
+    const known = traces.get(key)
+    const ready = known && !isOutdated(key, known) ? known : newTrace(args, tensors)
+    traces.set(key, ready)
+    if (++ready.calls === ready.nextCheck) check(ready)
     return run(ready, tensors) as R
   }
   const print = (lines = 60): void => {
@@ -116,7 +161,7 @@ export function compile<Args extends unknown[], R>(fn: (...args: Args) => R, opt
     for (const { traceAgain } of traces.values()) {
       const again = traceAgain()
       freeFunction(again)
-      console.log(printTrace(fn.name || 'function', again, lines))
+      console.log(printTrace(name, again, lines))
     }
   }
   const result = Object.assign(compiled, { dispose: () => free(traces), print }) as Compiled<typeof compiled>
@@ -127,21 +172,39 @@ export function compile<Args extends unknown[], R>(fn: (...args: Args) => R, opt
 
 function prepare(fn: (...args: unknown[]) => unknown, args: readonly Structure[], tensors: readonly Tensor[]): Ready {
   const shapes = tensors.map((tensor) => ({ dtype: typeOf(tensor), shape: tensor.shape }))
-  let structure: Structure
+  let last: { readonly structure: Structure; readonly rest: string; readonly state: StateSnapshot } | undefined
   const call = (symbols: Tensor[]): Tensor[] => {
-    structure = fn(...(unflatten(args, symbols[Symbol.iterator]()) as unknown[])) as Structure
+    const structure = fn(...(unflatten(args, symbols[Symbol.iterator]()) as unknown[])) as Structure
     const results: Tensor[] = []
-    flatten(structure, results, 'the result')
+    const rest = flatten(structure, results, inResult)
+    const change = last?.state.changeWhileTracing()
+    if (change) throw new Difference(`${change.path} (${show(change.before)}, then ${show(change.after)})`, true)
+    if (last && last.rest !== rest) throw new Difference(`a result (${last.rest}, then ${rest})`)
+    last = { structure, rest, state: last?.state ?? new StateSnapshot(fn) }
     return results
   }
-  const { nodes: _, ...graph } = trace(shapes, call) // which would keep constants in memory
-  const result = (values: Iterator<Tensor>): Structure => unflatten(structure, values)
-  return { graph, result, traceAgain: () => trace(shapes, call, true) }
+  const { nodes: _, ...graph } = trace(shapes, call)
+  const { state } = last as unknown as { state: StateSnapshot } // a trace calls the function
+  const resultOf = (values: Iterator<Tensor>): Structure => unflatten(last?.structure, values)
+  const traceAgain = (): Trace => trace(shapes, call, true)
+  return { graph, state, resultOf, traceAgain, calls: 0, nextCheck: 2 }
 }
 
-function run({ graph, result }: Ready, tensors: readonly Tensor[]): Structure {
+/** Compares a trace with what the function would become now. */
+function check(ready: Ready): void {
+  ready.nextCheck = nextCheck(ready.calls)
+  try {
+    ready.graph.check()
+  } catch (error) {
+    // A tensor that it took from outside, and that was disposed of since, is a constant of the graph.
+    if (!(error instanceof TraceError && error.cause instanceof TensorError)) throw error
+    ready.nextCheck = Number.POSITIVE_INFINITY
+  }
+}
+
+function run({ graph, resultOf }: Ready, tensors: readonly Tensor[]): Structure {
   settleVariables(graph.variables, graph.assigned)
   const node = backend()
   const outputs = node.binding.executeOp(graph.name, [], node.getInputTensorIds(tensors), graph.results.length)
-  return result(outputs.map((metadata) => node.createOutputTensor(metadata))[Symbol.iterator]())
+  return resultOf(outputs.map((metadata) => node.createOutputTensor(metadata))[Symbol.iterator]())
 }

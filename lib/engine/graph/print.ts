@@ -6,30 +6,9 @@
 import { at, valueAt } from '../../base/assertions'
 import { siteOf } from '../../base/caller-site'
 import { nameOfType } from '../tensorflow/types'
-import type { Ref, TraceNode } from './recorder'
+import { type Ref, stepName } from './recorder'
 import { shapeName } from './sizes'
 import type { Trace } from './trace'
-
-/** What a node is called. */
-function nameOf({ step }: TraceNode): string {
-  switch (step.kind) {
-    case 'op':
-    case 'update':
-      return step.op
-    case 'variable':
-      return `variable ${step.variable.name}`
-    case 'sizes':
-      return `sizes ${shapeName(step.entries)}`
-    case 'fill':
-      return `fill with ${step.values[0]}`
-    case 'constant': {
-      const numbers = Array.from(step.values.slice(0, 4), (number) => Number(number.toPrecision(4)))
-      return `constant ${numbers.join(', ')}${step.values.length > 4 ? ', ...' : ''}`
-    }
-    case 'argument':
-      return 'argument'
-  }
-}
 
 /**
  * Prints a trace.
@@ -42,7 +21,7 @@ export function printTrace(name: string, { nodes, results }: Trace, limit: numbe
     const { step, dims, dtypes } = node
     if (step.kind !== 'op' && step.kind !== 'update' && step.kind !== 'argument') return []
     const site = step.kind === 'argument' || !node.site ? '' : siteOf(node.site).replace(/.*[/\\]([^/\\]+?):(\d+):\d+\)?$/, '$1:$2')
-    const key = `${nameOf(node)} ${site}`
+    const key = `${stepName(step)} ${site}`
     const count = repeated.get(key)
     repeated.set(key, (count ?? 0) + 1)
     if (count !== undefined && site !== '') return []
@@ -50,13 +29,13 @@ export function printTrace(name: string, { nodes, results }: Trace, limit: numbe
     const show = (ref: Ref): string => {
       const source = at(nodes, ref.node)
       const isOp = source.step.kind === 'op' || source.step.kind === 'update' || source.step.kind === 'argument'
-      return isOp ? refName(ref) : `<${nameOf(source)}>`
+      return isOp ? refName(ref) : `<${stepName(source.step)}>`
     }
     const inputs = 'inputs' in step ? step.inputs.map(show) : []
     const few = inputs.length > 6 ? [...inputs.slice(0, 3), `... ${inputs.length - 4} more`, inputs.at(-1)] : inputs
     const shapes = dims.map((dim, i) => `${nameOfType(at(dtypes, i))}${shapeName(dim)}`)
     const types = shapes.length > 3 ? [...shapes.slice(0, 2), `... ${shapes.length - 3} more`, shapes.at(-1)] : shapes
-    return [{ key, site, text: `%${index} = ${nameOf(node)}(${few.join(', ')}) -> ${types.join(', ')}` }]
+    return [{ key, site, text: `%${index} = ${stepName(step)}(${few.join(', ')}) -> ${types.join(', ')}` }]
   })
   const shown = lines.slice(0, limit).map(({ key, site, text }) => {
     const times = valueAt(repeated, key)

@@ -56,9 +56,42 @@ export interface TraceNode {
   readonly site?: Error
 }
 
-/** Ends a trace because of something that is not the same for all data. */
-export function refuse(what: string): never {
-  throw new TraceError(`cannot trace ${what}, which depends on data and would be frozen into the graph`)
+/** Something that is not the same in two passes of a trace, or from one trace to the next. */
+export class Difference extends Error {
+  /** The caller's line. */
+  site?: string
+
+  /**
+   * @param what what differs: `a number (1 in one pass, 2 in the other)`
+   * @param isState whether it is certainly JavaScript state, and no size that depends on data
+   */
+  constructor(
+    readonly what: string,
+    readonly isState = false,
+  ) {
+    super(what)
+  }
+}
+
+/** What a step is called in messages and prints. */
+export function stepName(step: Step): string {
+  switch (step.kind) {
+    case 'op':
+    case 'update':
+      return step.op
+    case 'variable':
+      return `variable ${step.variable.name}`
+    case 'sizes':
+      return `sizes ${shapeName(step.entries)}`
+    case 'fill':
+      return `fill with ${step.values[0]}`
+    case 'constant': {
+      const numbers = Array.from(step.values.slice(0, 4), (number) => Number(number.toPrecision(4)))
+      return `constant ${numbers.join(', ')}${step.values.length > 4 ? ', ...' : ''}`
+    }
+    case 'argument':
+      return 'argument'
+  }
 }
 
 /** Of these ops, the sizes of the results follow from the numbers in some inputs; of the others they need the shape alone. */
@@ -155,7 +188,7 @@ export class Recorder {
       for (const ref of inputs) {
         const { step } = at(this.nodes, ref.node)
         const dims = step.kind === 'constant' ? step.shape.map((size) => this.sizes.of(size)) : []
-        if (!dims.every(isKnown)) refuse(`a constant of shape ${shapeName(dims)}`)
+        if (!dims.every(isKnown)) throw new Difference(`a constant of shape ${shapeName(dims)}`)
       }
       const shapes = inputs.map((ref) => shapeName(this.dims(ref)))
       // TensorFlow then names its own node, which the caller has never seen.

@@ -12,11 +12,13 @@
  *   tf.mul(rows, 1 / rows.shape[0])                   0.00004997       0.00004995      refused: it would be frozen
  *
  * The first pass writes the graph: a number that is the probe size of n1 becomes n1. The second only compares: what is the same in both
- * passes is constant, n1 must be n1 again, and anything else that differs depends on data in a way that the graph cannot follow.
+ * passes is constant, n1 must be n1 again, and anything else that differs depends on data in a way that the graph cannot follow, or on
+ * JavaScript state that moved on (a counter, a list that grows, the clock, which goes a day further with each pass). More passes
+ * follow when the function is called again (`Trace.check`).
  */
 import { at, valueAt } from '../../base/assertions'
 import { siteOf } from '../../base/caller-site'
-import { TraceError } from '../../base/errors'
+import { TensorError, TraceError } from '../../base/errors'
 import { type Binding, backend, type NodeBackend, type TensorMetadata } from '../tensor/op'
 import { forbidNewVariables, int64Of, livingVariables, restoreData } from '../tensor/runtime'
 import { type Tensor, tf, type Variable } from '../tensor/tf'
@@ -24,7 +26,7 @@ import { separateVariables } from '../tensor/variables'
 import { dataType, type Numbers, nameOfType } from '../tensorflow/types'
 import { FunctionGraph } from './function-graph'
 import { attributesKey } from './inference'
-import { Recorder, type Ref, refuse, type Step, type TraceNode } from './recorder'
+import { Difference, Recorder, type Ref, type Step, stepName, type TraceNode } from './recorder'
 import { probeOf, type Size, Sizes } from './sizes'
 
 /** A function that TensorFlow can run. */
@@ -38,6 +40,11 @@ export interface Trace {
   readonly assigned: ReadonlySet<Variable>
   /** How many operations it has. */
   readonly operations: number
+  /**
+   * Runs the function once more on symbolic tensors and compares.
+   * @throws TraceError if it would become another graph now: the op, and the caller's line
+   */
+  check(): void
 }
 
 /** Symbolic tensors are numbered above all real ones, and never twice. */
@@ -64,13 +71,13 @@ function sameStep(a: Step, b: Step): boolean {
   return a.kind === 'variable' ? b.kind === 'variable' && a.variable === b.variable : a.kind === b.kind
 }
 
-/** Compares a constant of the second pass with that of the first. */
-function compareConstants({ step, dims: [dims = []] }: TraceNode, shape: readonly number[], values: Numbers): void {
+/** Compares a constant with that of the first pass. */
+function compareConstants({ step, dims: [dims = []] }: TraceNode, shape: readonly number[], values: Numbers, probe: 0 | 1): void {
   if (step.kind !== 'constant' && step.kind !== 'sizes' && step.kind !== 'fill') return
   const compare = (size: Size, number: number | undefined): void => {
-    if (Object.is(number, probeOf(size, 1))) return
+    if (Object.is(number, probeOf(size, probe))) return
     if (number === probeOf(size, 0)) throw new ProbeClash(number)
-    refuse(`a number (${probeOf(size, 0)} in one pass, ${number} in the other)`)
+    throw new Difference(`a number (${probeOf(size, 0)} in one pass, ${number} in the other)`)
   }
   const numbers = Array.from(values)
   if (step.kind === 'fill') for (const [axis, size] of dims.entries()) compare(size, shape[axis])
@@ -79,7 +86,7 @@ function compareConstants({ step, dims: [dims = []] }: TraceNode, shape: readonl
   const isSame = (step.kind === 'fill' || sameList(dims, shape)) && numbers.every((number, i) => Object.is(number, expected[i]))
   if (isSame) return
   if (step.kind === 'fill' || dims.length > 1 || !sameList(dims, shape))
-    refuse(`a constant of shape [${dims.map((size) => probeOf(size, 0)).join(', ')}]`)
+    throw new Difference(`a constant of shape [${dims.map((size) => probeOf(size, 0)).join(', ')}]`)
   for (const [i, number] of numbers.entries()) compare(at(expected, i), number)
 }
 
@@ -91,30 +98,42 @@ class Pass {
   private readonly constants = new Map<object, number>()
   private count = 0
 
+  /**
+   * @param nodes what the first pass records and others are compared with
+   * @param probe which probe sizes it sees
+   * @param recorder of the first pass
+   */
   constructor(
     private readonly real: NodeBackend['binding'],
-    private readonly recorder: Recorder,
-    private readonly number: 0 | 1,
-    private readonly withSites: boolean,
+    private readonly nodes: readonly TraceNode[],
+    private readonly probe: 0 | 1,
+    /** Counted from 0, the one that records. */
+    readonly number: number,
+    private readonly recorder?: Recorder,
+    private readonly withSites = false,
   ) {}
 
-  /** A step: written down in the first pass, compared in the second. */
+  /** A step: written down in the first pass, compared in others. */
   step(step: Step): TensorMetadata[] {
     const index = this.count++
-    if (this.number === 0) this.recorder.record(step, this.withSites ? new Error() : undefined)
-    const node = this.recorder.nodes[index]
-    if (!node || !sameStep(node.step, step)) return refuse('a decision (which op comes next, or an attribute of it)')
+    this.recorder?.record(step, this.withSites ? new Error() : undefined)
+    const node = this.nodes[index]
+    if (!node) throw new Difference(`a decision (${stepName(step)} in one pass, the end in the other)`)
+    if (!sameStep(node.step, step)) {
+      const [now, before] = [stepName(step), stepName(node.step)]
+      throw new Difference(`a decision (${now === before ? `another ${now}` : `${before} in one pass, ${now} in the other`})`)
+    }
     return node.dtypes.map((dtype, output) => {
       const id = nextSymbol++
       this.refs.set(id, { node: index, output })
-      return { id, shape: at(node.dims, output).map((size) => probeOf(size, this.number)), dtype }
+      return { id, shape: at(node.dims, output).map((size) => probeOf(size, this.probe)), dtype }
     })
   }
 
   private constant(dtype: number, shape: readonly number[], values: Numbers): TensorMetadata {
-    if (this.number === 0) return at(this.step(this.recorder.constant(dtype, shape, values)), 0)
-    const expected = this.recorder.nodes[this.count]
-    if (expected) compareConstants(expected, shape, values)
+    if (this.recorder) return at(this.step(this.recorder.constant(dtype, shape, values)), 0)
+    const expected = this.nodes[this.count]
+    if (expected) compareConstants(expected, shape, values, this.probe)
     const isConstant = expected && 'dtype' in expected.step && expected.step.kind !== 'argument' && expected.step.dtype === dtype
     return at(this.step(isConstant ? expected.step : { kind: 'constant', dtype, shape, values }), 0)
   }
@@ -141,6 +160,8 @@ class Pass {
     return tensors.map((tensor) => {
       const int64 = int64Of(tensor)
       if (int64) return this.constant(9, [], int64).id
+      if (!node.tensorMap.has(tensor.dataId))
+        throw new TensorError(`an op got a tensor of shape [${tensor.shape.join(', ')}] that was disposed of`)
       const data = node.tensorMap.get(tensor.dataId)
       if (data.values === null) return data.id
       const known = this.constants.get(tensor.dataId)
@@ -176,8 +197,8 @@ class Pass {
 
   /** Ends a pass. */
   end(): void {
-    const next = this.recorder.nodes[this.count]
-    if (next) refuse('a decision (how many ops there are)')
+    const next = this.nodes[this.count]
+    if (next) throw new Difference(`a decision (${stepName(next.step)} in one pass, the end in the other)`)
   }
 }
 
@@ -192,8 +213,29 @@ function rawBytes(dtype: number, values: ArrayLike<number>): Numbers {
 
 let tracing = false
 
+/** How far the clock goes with each pass after the first: more than a day, so that whatever depends on the time differs. */
+const clockStep = 90_061_001
+
+/** Moves the clock on; returns a function that puts it back. */
+function moveClock(pass: number): () => void {
+  const { now } = performance
+  const RealDate = Date
+  const clockOffset = pass * clockStep
+  performance.now = () => now.call(performance) + clockOffset
+  const dateNow = (): number => RealDate.now() + clockOffset
+  globalThis.Date = new Proxy(RealDate, {
+    construct: (target, args, newTarget) => Reflect.construct(target, args.length > 0 ? args : [dateNow()], newTarget),
+    get: (target, key) => (key === 'now' ? dateNow : Reflect.get(target, key)),
+  })
+  return () => {
+    performance.now = now
+    globalThis.Date = RealDate
+  }
+}
+
 /** Replaces what must not be used during a trace; returns a function that puts it back. */
-function guard(): () => void {
+function guard(pass: number): () => void {
+  const restoreClock = moveClock(pass)
   const { random } = Math
   Math.random = () => {
     throw new TraceError(
@@ -204,6 +246,7 @@ function guard(): () => void {
     throw new TraceError('cannot trace the creation of a variable: make it before, outside the compiled function')
   })
   return () => {
+    restoreClock()
     Math.random = random
     allowVariables()
   }
@@ -224,7 +267,7 @@ function run(
 ): Outcome {
   const { binding } = node
   const held = livingVariables().map((variable) => holdVariable(node, pass, variable))
-  const release = guard()
+  const release = guard(pass.number)
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 60
   tf.engine().startScope('trace')
@@ -240,6 +283,7 @@ function run(
     return { results, assignments }
   } catch (error) {
     if (!(error instanceof Error) || error instanceof ProbeClash) throw error
+    if (error instanceof Difference) throw Object.assign(error, { site: siteOf(error) })
     const reason = /gradient function not found for (\w+)/.exec(error.message)
     const message = reason ? `cannot trace the gradient of ${reason[1]}: the op has none` : error.message
     const failure = new TraceError(/\n {2}at /.test(message) ? message : `${message}\n  at ${siteOf(error)}`)
@@ -266,18 +310,19 @@ export function trace(
   call: (args: Tensor[]) => Tensor[],
   withSites = false,
 ): Trace {
+  // A product of numbers below the probe sizes, which are primes, is no multiple of one, so that they stand out.
+  const sizes = [...argumentShapes, ...livingVariables()].flatMap(({ shape }) => shape)
+  const largest = sizes.reduce((a, b) => Math.max(a, b), 20_000)
+  return alone(() => traceAbove(largest, argumentShapes, call, withSites))
+}
+
+/** Runs what traces; nothing else may trace meanwhile. */
+function alone<T>(run: () => T): T {
   if (tracing) throw new TraceError('a compiled function was called inside one that is being traced: compile the outer one alone')
   tracing = true
   separateVariables()
-  // A product of numbers below the probe sizes, which are primes, is no multiple of one, so that they stand out.
-  const sizes = [...argumentShapes, ...livingVariables()].flatMap(({ shape }) => shape)
   try {
-    return traceAbove(
-      sizes.reduce((a, b) => Math.max(a, b), 20_000),
-      argumentShapes,
-      call,
-      withSites,
-    )
+    return run()
   } finally {
     tracing = false
   }
@@ -287,23 +332,62 @@ function traceAbove(largest: number, ...[argumentShapes, call, withSites = false
   const node = backend()
   const graph = new FunctionGraph()
   const recorder = new Recorder(graph, new Sizes(largest))
+  const { nodes } = recorder
+  let passes = 0
+  const pass = (probe: 0 | 1, recorder?: Recorder): Outcome =>
+    run(new Pass(node.binding, nodes, probe, passes++, recorder, withSites), node, argumentShapes, call)
   try {
-    const pass = (number: 0 | 1): Outcome => run(new Pass(node.binding, recorder, number, withSites), node, argumentShapes, call)
-    const [first, second] = [pass(0), pass(1)]
+    const first = pass(0, recorder)
+    const compare = (probe: 0 | 1): void => {
+      if (!sameRefs(allRefs(first), allRefs(pass(probe)))) throw new Difference('a decision (what the function returns or assigns)')
+    }
+    try {
+      compare(1)
+    } catch (error) {
+      if (!(error instanceof Difference)) throw error
+      if (error.isState)
+        attempt(() => {
+          throw error
+        })
+      // Where sizes are as in the first pass, nothing but JavaScript state can differ: now, or when it has moved on.
+      for (let i = 0; i < passesToTell; i++) attempt(() => compare(0))
+      throw error
+    }
     const { results, assignments } = first
-    const all = ({ results, assignments }: Outcome): Ref[] => [...results, ...assignments.map(({ value }) => value)]
-    if (!sameRefs(all(first), all(second))) refuse('a decision (what the function returns or assigns)')
     const name = recorder.finish(results, assignments)
     const assigned = new Set(assignments.map(({ variable }) => variable))
-    return { name, nodes: recorder.nodes, results, variables: graph.variables, assigned, operations: graph.operations }
+    const check = (): void => alone(() => attempt(() => compare(1)))
+    return { name, nodes, results, variables: graph.variables, assigned, operations: graph.operations, check }
   } catch (error) {
     graph.abandon()
+    if (error instanceof Difference) throw explained(error, ', which depends on data and would be frozen into the graph')
     if (!(error instanceof ProbeClash)) throw error
     if (error.number > 2 ** 24)
       throw new TraceError(`cannot trace a function with the number ${error.number} in it: it is too large to tell from a size`)
     return traceAbove(error.number, argumentShapes, call, withSites)
   } finally {
     graph.dispose()
+  }
+}
+
+/** Passes that tell a difference of data from one of JavaScript state. */
+const passesToTell = 4
+
+const allRefs = ({ results, assignments }: Outcome): Ref[] => [...results, ...assignments.map(({ value }) => value)]
+
+const explained = ({ what, site }: Difference, reason: string): TraceError =>
+  new TraceError(`cannot trace ${what}${reason}${site ? `\n  at ${site}` : ''}`)
+
+/** What to do about JavaScript state that a graph cannot follow. */
+export const stateRemedy = 'keep it in a variable (buffer, tf.variable) and choose with tf.where, or decide outside the compiled function'
+
+/** Compares where sizes cannot be the cause of a difference. */
+function attempt(compare: () => void): void {
+  try {
+    compare()
+  } catch (error) {
+    if (!(error instanceof Difference)) throw error
+    throw explained(error, `: JavaScript state that changes from one call to the next would stand still in the graph; ${stateRemedy}`)
   }
 }
 

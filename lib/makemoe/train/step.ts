@@ -3,6 +3,7 @@
  * parts added on the way (`ctx.addLoss`). Plain tensors in, tensors out, so that it can be compiled as it is.
  */
 import { ShapeError } from '../../base/errors'
+import { readsStateOf } from '../../engine/graph/javascript-state'
 import { op } from '../../engine/tensor/op'
 import type { Streams } from '../../engine/tensor/streams'
 import { type Scalar, type Tensor, tf, type Variable } from '../../engine/tensor/tf'
@@ -68,7 +69,7 @@ class Collected {
 export function makeTrainStep(model: Trainable, optimizer: Optimizer, streams: Streams, reporting = false, team?: Team): TrainStep {
   const named = model.namedParameters()
   const parameters = (team?.trained(named) ?? named).map(([, variable]) => variable)
-  return function step(x, y) {
+  function step(x: Tensor, y: Tensor): StepResult {
     team?.begin(reporting ? 'reporting step' : 'step')
     return tf.tidy(() => {
       const losses = new Collected('', 0)
@@ -98,6 +99,7 @@ export function makeTrainStep(model: Trainable, optimizer: Optimizer, streams: S
       return told
     })
   }
+  return readsStateOf(step, model, optimizer)
 }
 
 /** The root of the sum of all squares; a scalar. */

@@ -3,6 +3,7 @@
  */
 import { at } from '../../base/assertions'
 import { TrainingError } from '../../base/errors'
+import { readsStateOf } from '../../engine/graph/javascript-state'
 import type { Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { TrainConfig } from '../config'
@@ -80,10 +81,11 @@ export class Trainer {
     this.evalGroup = evalGroupSize(independent, config.batchSize * dataset.blockSize)
     const rows = config.batchSize / (team?.size ?? 1)
     const loss = inSubgraphs((x, y) => model.loss(x, y, { training: false, streams, share: team?.share }), independent ? 1 : rows)
-    this.evalLoss = compile(function evaluation(x: Tensor, y: Tensor) {
+    const evaluation = (x: Tensor, y: Tensor): Tensor => {
       team?.begin(`evaluation of ${x.shape}`)
       return tf.tidy(() => (team ? at(Object.values(team.means({ loss: loss(x, y) })), 0) : loss(x, y)))
-    })
+    }
+    this.evalLoss = compile(readsStateOf(evaluation, model))
   }
 
   /** Changes who is told, and the signal: a cell that trains on brings its own. */
