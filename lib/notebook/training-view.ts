@@ -2,27 +2,20 @@
  * Training as a person watches it: a chart and a map of the experts' load that grow in place, and a line with step, loss, speed, time left
  * and dead experts.
  */
+import type { Metric } from '../makemoe/train/metrics'
 import { describeProgress, type Progress } from '../makemoe/train/pace'
-import { type LossCurve, lossCurves, type Reported, smoothed } from '../show/plot/charts'
 import type { Figure } from '../show/plot/figure'
+import { type LossCurve, lossCurves, type Reported, smoothed } from '../show/plot/losses'
 import { deadExperts, loadFigure } from '../show/plot/routing-load'
 import { Display } from './display'
 
-interface Seen {
-  readonly [name: string]: number | undefined
-  readonly step: number
-  readonly loss?: number | undefined
-  readonly train_loss?: number | undefined
-  readonly val_loss?: number | undefined
-}
-
-/** What a training loop tells; hand both to `Trainer.listen`. */
+/** Callbacks for `Trainer.listen`, and what they have collected. */
 export interface TrainingView {
-  readonly onMetric: (metric: Seen) => void
+  readonly onMetric: (metric: Metric) => void
   readonly onProgress: (progress: Progress) => void
   /** Evaluations so far, train and validation. */
   readonly curves: () => LossCurve[]
-  /** Every other number that training reported, by its name: `layer_0/z`, say. */
+  /** Every other number that training reported, by its name, such as `layer_0/z`. */
   readonly reported: () => Record<string, Reported>
   /** The load of each expert over training; undefined if none was reported. */
   readonly load: () => Figure | undefined

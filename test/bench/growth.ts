@@ -13,9 +13,9 @@ export interface GrowthPoint {
 }
 
 const rows = [
-  { what: 'step', y: 'ms a step', of: ({ ms }: GrowthPoint) => ms },
-  { what: 'evaluation', y: 'ms an evaluation batch', of: ({ ms }: GrowthPoint) => ms },
-  { what: 'step', y: 'peak MB, training', of: ({ peakMB }: GrowthPoint) => peakMB },
+  { what: 'step', y: 'ms a step', measured: ({ ms }: GrowthPoint) => ms },
+  { what: 'evaluation', y: 'ms an evaluation batch', measured: ({ ms }: GrowthPoint) => ms },
+  { what: 'step', y: 'peak MB, training', measured: ({ peakMB }: GrowthPoint) => peakMB },
 ] as const
 
 /** How plotly names the n-th axis, from 1 on: y, y2, y3. */
@@ -27,7 +27,7 @@ export function growthFigure(points: readonly GrowthPoint[]): Figure {
   const programs = [...new Set(points.map(({ who }) => who))]
   const share = (count: number, i: number, gap: number): [number, number] => [(i + gap / 2) / count, (i + 1 - gap / 2) / count]
   const axes: Record<string, object> = {}
-  const data = rows.flatMap(({ what, y, of }, row) =>
+  const data = rows.flatMap(({ what, y, measured }, row) =>
     dimensions.flatMap((dimension, column) => {
       const number = row * dimensions.length + column + 1
       const suffix = suffixOf(number)
@@ -57,7 +57,7 @@ export function growthFigure(points: readonly GrowthPoint[]): Figure {
           legendgroup: who,
           showlegend: number === 1,
           x: own.map(({ value }) => value),
-          y: own.map(of),
+          y: own.map(measured),
           xaxis: `x${suffix}`,
           yaxis: `y${suffix}`,
           line: { color: color(i), width: 2 },

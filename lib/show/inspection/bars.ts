@@ -1,6 +1,8 @@
 /** Stacked bars: of the choices made for each character, the share of each expert, in the experts' colors. */
+
+import { escaped } from '../escaped'
 import { visible } from '../plot/figure'
-import { escaped, percent } from './html'
+import { percent } from './html'
 
 /** Below this share a piece is too narrow to be seen. */
 const smallest = 0.005

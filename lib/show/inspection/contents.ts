@@ -86,3 +86,6 @@ export interface Inspection {
   readonly saturation: readonly SaturationPoint[]
   readonly knockOut: KnockOut
 }
+
+/** The experts' numbers, as the tables name them. */
+export const experts = ({ model }: Inspection): string[] => Array.from({ length: model.numExperts }, (_, expert) => String(expert))

@@ -1,8 +1,5 @@
 /** HTML in small pieces. The page runs no script and has no style attributes, so that it opens wherever its content policy is kept. */
-
-/** A text as HTML. */
-export const escaped = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+import { escaped } from '../escaped'
 
 /** How many steps a heat has, besides 0; inspection.css knows them as classes h0 to h20. */
 export const heatSteps = 20
@@ -62,3 +59,10 @@ export function heatTable(
 <tbody>${body}</tbody></table>`
   return `<p class="hint">${escaped(caption)}</p>${scrolling(caption, table)}`
 }
+
+/** A section of the page. */
+export const section = (id: string, title: string, ...content: readonly string[]): string =>
+  `<section id="${id}"><h2>${escaped(title)}</h2>\n${content.join('\n')}</section>`
+
+/** A paragraph, of a class if need be. */
+export const paragraph = (text: string, kind?: string): string => `<p${kind ? ` class="${kind}"` : ''}>${escaped(text)}</p>`

@@ -3,14 +3,16 @@
  * is a choice among radio buttons that the style sheet looks at.
  */
 import { join } from 'node:path'
-import { allowed, readSource } from '../page/source'
+import { escaped } from '../escaped'
+import { allowed, readSource, theme } from '../page/source'
 import type { Inspection } from './contents'
-import { escaped, heatSteps } from './html'
-import { characters, classes, coActivation, facts, knockOuts, layerPicker, load, routers, saturation, text } from './sections'
+import { heatSteps } from './html'
+import { characters, classes, coActivation, layerPicker, text } from './layer-sections'
+import { facts, knockOuts, load, routers, saturation } from './model-sections'
 
-const sources = ['page/theme.css', 'inspection/inspection.css'].map((file) => join(__dirname, '../../../show', file))
+const ownStyle = join(__dirname, '../../../show/inspection/inspection.css')
 
-/** What of the style depends on how many layers and experts there are. */
+/** The style's rules for each layer and expert. */
 function rules({ layers, model }: Inspection): string {
   const shown = layers.map(({ layer }) => `body:has(#layer-${layer}:checked) .layer-${layer}`)
   const hues = Array.from({ length: model.numExperts }, (_, expert) => {
@@ -23,7 +25,7 @@ function rules({ layers, model }: Inspection): string {
 
 /** @param title for the window and the heading */
 export function renderInspection(inspection: Inspection, title: string): string {
-  const style = [...sources.map((source) => readSource(source)), rules(inspection)].join('\n')
+  const style = [theme(), readSource(ownStyle), rules(inspection)].join('\n')
   const coActive = inspection.model.topK > 1 ? coActivation(inspection) : ''
   return `<!doctype html>
 <html lang="en">

@@ -1,5 +1,5 @@
 /** A text with each character on the color of its first expert: the larger the gate, the stronger the color. */
-import { escaped } from './html'
+import { escaped } from '../escaped'
 
 /** How many strengths there are; inspection.css knows them as classes g0 to g7. */
 const strengths = 8

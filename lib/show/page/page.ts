@@ -9,7 +9,7 @@ import { Engine } from './engine'
 import { simdLinear } from './kernel'
 import type { EngineConfig } from './parameters'
 import { normalFrom, seededRandom } from './sampling'
-import { allowed, readSource } from './source'
+import { allowed, readSource, theme } from './source'
 import { crc32, type Precision, packWeights, unpackWeights } from './weights'
 import { lossSum } from './writer'
 
@@ -85,7 +85,7 @@ export function makePage(model: PageModel, vocabulary: readonly string[], option
     weightsLength: weights.length,
     checksum: crc32(packed.bytes),
   }
-  const style = ['theme.css', 'page.css'].map((name) => readSource(source(name))).join('')
+  const style = theme() + readSource(source('page.css'))
   const code = script()
   const policy = `default-src 'none'; img-src data:; script-src ${allowed(code)} 'wasm-unsafe-eval'; style-src ${allowed(style)}; base-uri 'none'; form-action 'none'`
   const parts: Record<string, string> = {

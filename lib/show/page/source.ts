@@ -4,6 +4,10 @@
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** The colors and letters that pages share. */
+export const theme = (): string => readSource(join(__dirname, '../../../show/page/theme.css'))
 
 /** The text of a file, its lines ended by line feeds. */
 export const readSource = (file: string): string => readFileSync(file, 'utf8').replace(/\r\n?/g, '\n')

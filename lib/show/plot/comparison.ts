@@ -1,8 +1,8 @@
 /** Variants side by side: their final losses, and these against steps, arithmetic and time. */
 
 import { mean } from '../../base/numbers'
-import { type LossCurve, lossCurves, smoothed } from './charts'
 import { color, type Figure, inLines, layout, pale } from './figure'
+import { type LossCurve, lossCurves, smoothed } from './losses'
 
 interface Series extends LossCurve {
   /** Of the seeds. */
@@ -81,17 +81,17 @@ export interface ComparedCurve {
   readonly millisecondsPerStep?: number
 }
 
-/** What stands on the x axis, and what a step is worth there. */
+/** The label of the x axis, and what a step is worth there. */
 const axes = {
-  steps: { label: 'step', of: () => 1 },
+  steps: { label: 'step', worth: () => 1 },
   /** Forward and backward: three times the forward pass. */
   FLOPs: {
     label: 'FLOPs of training (10¹²)',
-    of: ({ flopsPerToken = Number.NaN, tokensPerStep = Number.NaN }: ComparedCurve) => (3 * flopsPerToken * tokensPerStep) / 1e12,
+    worth: ({ flopsPerToken = Number.NaN, tokensPerStep = Number.NaN }: ComparedCurve) => (3 * flopsPerToken * tokensPerStep) / 1e12,
   },
   seconds: {
     label: 'seconds of training',
-    of: ({ millisecondsPerStep = Number.NaN }: ComparedCurve) => millisecondsPerStep / 1000,
+    worth: ({ millisecondsPerStep = Number.NaN }: ComparedCurve) => millisecondsPerStep / 1000,
   },
 } as const
 
@@ -99,11 +99,11 @@ const axes = {
 export function comparisonCurves(curves: readonly ComparedCurve[], against: keyof typeof axes = 'steps'): Figure {
   const variants = new Map<string, ComparedCurve[]>()
   for (const curve of curves) if (curve.curve.length > 0) variants.set(curve.variant, [...(variants.get(curve.variant) ?? []), curve])
-  const { label, of } = axes[against]
+  const { label, worth } = axes[against]
   const series = [...variants].map(([variant, seeds]) => {
     const length = Math.min(...seeds.map(({ curve }) => curve.length))
     const points = Array.from({ length }, (_, i) => seeds.flatMap(({ curve }) => curve[i]?.validationLoss ?? []))
-    const steps = (seeds[0]?.curve ?? []).slice(0, length).map(({ step }) => step * mean(seeds.map(of)))
+    const steps = (seeds[0]?.curve ?? []).slice(0, length).map(({ step }) => step * mean(seeds.map(worth)))
     return {
       name: seeds.length > 1 ? `${variant} (${seeds.length} seeds)` : variant,
       steps,
@@ -128,9 +128,9 @@ export interface ComparedLoss {
 /** Final losses: a row for each variant, a dot for each seed, a bar at their mean; the dotted line is the first variant's mean. */
 export function comparisonLosses(losses: readonly ComparedLoss[]): Figure {
   const variants = [...new Set(losses.map(({ variant }) => variant))]
-  const of = (name: string): ComparedLoss[] => losses.filter(({ variant }) => variant === name)
-  const shown = (name: string): string => inLines(of(name).some(({ looksAhead }) => looksAhead) ? `${name} (looks ahead)` : name)
-  const means = variants.map((name) => mean(of(name).map(({ validationLoss }) => validationLoss)))
+  const seedsOf = (name: string): ComparedLoss[] => losses.filter(({ variant }) => variant === name)
+  const shown = (name: string): string => inLines(seedsOf(name).some(({ looksAhead }) => looksAhead) ? `${name} (looks ahead)` : name)
+  const means = variants.map((name) => mean(seedsOf(name).map(({ validationLoss }) => validationLoss)))
   const trace = (name: string, x: readonly number[], names: readonly string[], marker: object): Readonly<Record<string, unknown>> => ({
     type: 'scatter',
     mode: 'markers',

@@ -100,3 +100,12 @@ export function inLines(name: string, length = 18): string {
   }
   return lines.join('<br>')
 }
+
+/** Rows of numbers. */
+export type Matrix = readonly (readonly number[])[]
+
+/** Four digits are enough to draw. */
+export const rounded = (matrix: Matrix): number[][] => matrix.map((row) => row.map((value) => Number(value.toFixed(4))))
+
+/** For a tall x axis without a legend. */
+export const roomBelow = { ...mapMargin, b: 80 } as const

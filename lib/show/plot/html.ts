@@ -1,5 +1,6 @@
 /** Figures as an HTML page of their own, with plotly inside, which opens anywhere, without a network. */
 import { readFileSync } from 'node:fs'
+import { escaped } from '../escaped'
 import type { Figure } from './figure'
 
 export interface FigurePageOptions {
@@ -24,7 +25,7 @@ export function figurePage(figures: Figure | readonly Figure[], { note = '', ref
 ${refresh === undefined ? '' : `<meta http-equiv="refresh" content="${refresh}">`}
 <script>${plotly}</script>
 ${places.join('\n')}
-<pre style="white-space: pre-wrap">${note.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</pre>
+<pre style="white-space: pre-wrap">${escaped(note)}</pre>
 <script>${drawn.join('\n')}</script>
 `
 }

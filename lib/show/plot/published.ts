@@ -1,5 +1,5 @@
 /** The losses that the original publishes (AviSoori1x/makeMoE, its notebooks' outputs), in nats: six of its 51 evaluations. */
-import type { LossCurve } from './charts'
+import type { LossCurve } from './losses'
 
 const steps = [0, 100, 500, 1000, 2500, 4999] as const
 

@@ -1,7 +1,8 @@
 /** The load of the experts as training reports it, `routing/layer_0/load_3`: a heatmap over the steps, and which experts are dead. */
-import type { Reported } from './charts'
+
+import { loadOverTraining } from './experts'
 import type { Figure } from './figure'
-import { loadOverTraining } from './maps'
+import type { Reported } from './losses'
 
 /** What training reported, by name. */
 export type Reports = ReadonlyMap<string, Reported>
