@@ -24,11 +24,13 @@ export class CharTokenizer {
   /** The vocabulary of a text, whole or in pieces: its characters in order of their code points. */
   static fromText(text: string | Iterable<string>): CharTokenizer {
     const seen = new Uint8Array(0x110000)
+    const codes: number[] = []
     for (const piece of typeof text === 'string' ? [text] : text)
       forEachCodePoint(piece, (code) => {
+        if (seen[code] === 0) codes.push(code)
         seen[code] = 1
       })
-    const codes = Array.from(seen.keys()).filter((code) => seen[code] === 1)
+    codes.sort((a, b) => a - b)
     return new CharTokenizer(codes.map((code) => String.fromCodePoint(code)))
   }
 

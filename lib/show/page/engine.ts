@@ -205,7 +205,7 @@ export class Engine {
       const scores = this.router.scores(noisy)
       const preferences = bias && !table ? scores.map((score, e) => score + bias[e]) : scores
       const experts = alive.toSorted((a, b) => preferences[b] - preferences[a] || a - b).slice(0, topK)
-      return { layer: l, position: from + row, logits, experts, gates: this.router.gates(scores, experts) }
+      return { layer: l, position: from + row, logits, experts, gates: this.router.gates(scores, experts, noisy) }
     })
   }
 }

@@ -1,12 +1,12 @@
 /** The parts of a mixture that the engine knows by name, as lib/makemoe/moe does: a router, an expert or a drop policy is an entry of its table. */
-import { erf, type Linear, sigmoid, softmax } from './ops'
+import { erf, type Linear, sigmoid, softmax, softplus } from './ops'
 
 /** A router's decision for one token, from its E logits (with noise, where there is some). */
 export interface Router {
   /** What the K experts are chosen by: the largest of these. [E] */
   readonly scores: (logits: Float32Array) => Float32Array
-  /** The gates of the chosen experts, from the scores. [K] */
-  readonly gates: (scores: Float32Array, chosen: readonly number[]) => Float32Array
+  /** The gates of the chosen experts, from the scores or the logits. [K] */
+  readonly gates: (scores: Float32Array, chosen: readonly number[], logits: Float32Array) => Float32Array
 }
 
 const pick = (values: Float32Array, chosen: readonly number[]): Float32Array => Float32Array.from(chosen, (e) => values[e])
@@ -20,11 +20,8 @@ export const routers: Readonly<Record<string, Router>> = {
   /** Sigmoids, normalized (DeepSeek-V3, 2412.19437, section 2.1.2). */
   sigmoid: {
     scores: (logits) => logits.map(sigmoid),
-    gates(scores, chosen) {
-      const gates = pick(scores, chosen)
-      const sum = gates.reduce((a, b) => a + b, 1e-20)
-      return gates.map((score) => score / sum)
-    },
+    // s / sum of s = softmax(log s), where log s = -softplus(-logit): also where every s is too small for a number.
+    gates: (_, chosen, logits) => softmax(pick(logits, chosen).map((logit) => -softplus(-logit))),
   },
   /** The probability among all experts (Fedus et al. 2021, section 2.1). */
   switch: { scores: (logits) => softmax(logits.slice()), gates: pick },

@@ -39,6 +39,21 @@ describe('by hand', () => {
   test('z: logits (0, ln 3) have logsumexp ln 4', () => {
     expectClose(balances.z.loss({ logits: tf.tensor2d([[0, Math.log(3)]]) } as RoutingRecord), [Math.log(4) ** 2], 1e-6)
   })
+  test.each([[1], [2], [3], [4]])(
+    'sequence: 1 for an even load of %i choices, also where experts choose and a token has any number',
+    (topK) => {
+      const E = 4
+      const probabilities = tf.fill([8, E], 1 / E)
+      const chosen = Array.from({ length: 8 }, (_, token) => Array.from({ length: topK }, (_, k) => (token + k) % E))
+      const routed = (experts: number[][]) =>
+        ({ experts: tf.tensor2d(experts, undefined, 'int32'), probabilities, tokens: [2, 4] }) as unknown as RoutingRecord
+      expectClose(balances.sequence.loss(routed(chosen)), [1], 1e-6)
+      expectClose(balances.sequence.loss(routed(chosen.map((row) => [...row, ...Array(E - topK).fill(E)]))), [1], 1e-6)
+      // The first half of each sequence has all choices of the second, too.
+      const uneven = chosen.map((_, token) => (token % 4 < 2 ? [0, 1, 2, 3] : [E, E, E, E]))
+      expectClose(balances.sequence.loss(routed(uneven)), [1], 1e-6)
+    },
+  )
   test('importance: gates that sum to (3, 1) vary by half of their mean', () => {
     const allGates = tf.tensor2d([
       [1, 0],

@@ -7,18 +7,18 @@ import { type Tensor, tf } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
 import type { Make, RouterModule, Routing } from '../contracts'
 import { LinearRouter } from './linear-router'
-import { chooseTopK } from './top-k-gating'
+import { chooseTopK, chosenOf, softmaxOfChosen } from './top-k-gating'
 
-const normalized = (scores: Tensor): Tensor => tf.div(scores, tf.add(tf.sum(scores, -1, true), 1e-20))
+/** s / sum of s as softmax(log s) with log sigmoid(z) = -softplus(-z): the sum is 1 also where every s underflows. */
+const normalizedSigmoids = (logits: Tensor): Tensor => softmaxOfChosen(tf.neg(tf.softplus(tf.neg(logits))))
 
 /** A linear router with normalized sigmoid gates. */
 export class SigmoidRouter extends LinearRouter implements RouterModule {
   /** s = sigmoid(x W + b); G(x)_e = s_e / (sum of the k chosen s) */
   forward(x: Tensor, _ctx?: Context, bias?: Tensor): Routing {
     const logits = this.scores.forward(x) // [N, E]
-    const scores = tf.sigmoid(logits)
-    const { values, experts } = chooseTopK(scores, this.topK, bias)
-    return { experts, gates: normalized(values), logits, probabilities: () => normalized(scores) }
+    const { experts } = chooseTopK(tf.sigmoid(logits), this.topK, bias)
+    return { experts, gates: normalizedSigmoids(chosenOf(logits, experts)), logits, probabilities: () => normalizedSigmoids(logits) }
   }
 }
 

@@ -23,10 +23,22 @@ export interface TopKGates {
  */
 export function topKGating(logits: Tensor, topK: number, bias?: Tensor): TopKGates {
   const { values, experts } = chooseTopK(logits, topK, bias)
-  // Softmax over the kept logits equals softmax over all with the others at -inf.
-  // TensorFlow's softmax of a single logit is 1 or 1 - 6e-8, which would decide between tokens where an expert is full: here it is 1.
-  const gates = topK === 1 ? tf.add(tf.mul(values, 0), 1) : tf.softmax(values)
+  const gates = softmaxOfChosen(values) // equals softmax over all with the others at -inf
   return { experts, gates, allGates: scatterGates(experts, gates, lastSize(logits)) }
+}
+
+/**
+ * Softmax over the last axis, [N, K]. TensorFlow's softmax of a single logit is 1 or 1 - 6e-8, which would decide between tokens where an
+ * expert is full: here it is 1.
+ */
+export function softmaxOfChosen(values: Tensor): Tensor {
+  return lastSize(values) === 1 ? tf.add(tf.mul(values, 0), 1) : tf.softmax(values)
+}
+
+/** Of each row the values at its chosen experts: [N, E], [N, K] -> [N, K]. */
+export function chosenOf(values: Tensor, experts: Tensor): Tensor {
+  const chosen = tf.oneHot(experts, lastSize(values), 1, 0, 'float32') // [N, K, E]
+  return tf.sum(tf.mul(chosen, tf.expandDims(values, 1)), -1)
 }
 
 /**
@@ -39,8 +51,7 @@ export function chooseTopK(scores: Tensor, topK: number, bias?: Tensor): { value
     return { values, experts }
   }
   const { indices: experts } = tf.topk(tf.add(tf.stopGradient(scores), tf.stopGradient(bias)), topK)
-  const chosen = tf.oneHot(experts, lastSize(scores), 1, 0, 'float32') // [N, K, E]
-  return { values: tf.sum(tf.mul(chosen, tf.expandDims(scores, 1)), -1), experts }
+  return { values: chosenOf(scores, experts), experts }
 }
 
 /** The gates of all experts, 0 for those that were not chosen: [N, K] -> [N, E]. */
