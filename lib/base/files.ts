@@ -86,11 +86,17 @@ export function requireNewFolder(folder: string): void {
 /**
  * Takes a lock on a file; the system gives it back when the process ends, however it ends.
  * @returns a function that gives it back, or undefined if another process has it
+ * @throws RunError if the file cannot be written
  */
 export function lockFile(file: string): (() => void) | undefined {
   const exclusive = 2
   const withoutWaiting = 4
-  const descriptor = openSync(file, 'w')
+  let descriptor: number
+  try {
+    descriptor = openSync(file, 'w')
+  } catch (error) {
+    throw new RunError(`cannot write ${file}: ${messageOf(error)}`)
+  }
   if (libc().flock(descriptor, exclusive | withoutWaiting) === 0) return () => closeSync(descriptor)
   closeSync(descriptor)
   return undefined

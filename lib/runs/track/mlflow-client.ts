@@ -2,8 +2,11 @@
  * MLflow's REST interface (2.0), as much of it as a run needs. Whatever a server answers, the result is checked values or an MlflowError,
  * and no secret is in it.
  */
+import { statSync } from 'node:fs'
 import { z } from 'zod'
+import { messageOf } from '../../base/assertions'
 import { ConfigError } from '../../base/errors'
+import { type HttpAnswer, send } from './http'
 
 /** Where runs are sent. */
 export interface MlflowServer {
@@ -21,6 +24,8 @@ export class MlflowError extends Error {
     message: string,
     /** MLflow's own code, RESOURCE_DOES_NOT_EXIST for one. */
     readonly code = '',
+    /** Of the server's answer; undefined if there was none. */
+    readonly status?: number,
   ) {
     super(message)
   }
@@ -34,7 +39,7 @@ type Environment = Readonly<Record<string, string | undefined>>
  * @throws ConfigError if something is missing or no http address
  */
 export function mlflowServer(env: Environment = process.env, uri: string | undefined = env.MLFLOW_TRACKING_URI): MlflowServer {
-  if (uri === undefined || uri === '')
+  if (uri === undefined || uri.trim() === '')
     throw new ConfigError('MLFLOW_TRACKING_URI: got nothing, expected http://host:port, https://host or databricks')
   const basic = (user: string, password: string): string => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
   if (uri === 'databricks' || uri.startsWith('databricks://')) {
@@ -42,45 +47,56 @@ export function mlflowServer(env: Environment = process.env, uri: string | undef
     if (!host || !token) throw new ConfigError('databricks: expected DATABRICKS_HOST and DATABRICKS_TOKEN in the environment')
     if (!experiment?.startsWith('/'))
       throw new ConfigError(`MLFLOW_EXPERIMENT_NAME: got ${experiment ?? 'nothing'}, expected an absolute path, which Databricks demands`)
-    return { address: httpAddress(host.includes('://') ? host : `https://${host}`).address, experiment, authorization: `Bearer ${token}` }
+    const { address } = httpAddress('DATABRICKS_HOST', host.includes('://') ? host : `https://${host}`)
+    return { address, experiment, authorization: bearer('DATABRICKS_TOKEN', token) }
   }
-  const { address, user, password } = httpAddress(uri)
+  const { address, user, password } = httpAddress('MLFLOW_TRACKING_URI', uri)
   const { MLFLOW_TRACKING_TOKEN: token, MLFLOW_TRACKING_USERNAME: name = user, MLFLOW_TRACKING_PASSWORD: secret = password } = env
-  const authorization = token ? `Bearer ${token}` : name ? basic(name, secret) : undefined
+  const authorization = token ? bearer('MLFLOW_TRACKING_TOKEN', token) : name ? basic(name, secret) : undefined
   return { address, experiment: env.MLFLOW_EXPERIMENT_NAME || 'makeMoE', authorization }
 }
 
-function httpAddress(uri: string): { address: string; user: string; password: string } {
-  const parsed = URL.canParse(uri) ? new URL(uri) : undefined
-  if (!parsed || !/^https?:$/.test(parsed.protocol))
+/** @throws ConfigError if no HTTP header can hold the token */
+function bearer(variable: string, pasted: string): string {
+  const token = pasted.trim()
+  const wrong = token.search(/[^!-~]/)
+  if (wrong >= 0)
     throw new ConfigError(
-      'MLFLOW_TRACKING_URI: expected http://host:port, https://host or databricks (what was got is not shown: it may hold a password)',
+      `${variable}: got a character at position ${wrong} that no token has, a curly quote or a space perhaps (the token is not shown)`,
     )
-  const user = decodeURIComponent(parsed.username)
-  const password = decodeURIComponent(parsed.password)
-  parsed.username = ''
-  parsed.password = ''
-  return { address: parsed.href.replace(/\/+$/, ''), user, password }
+  return `Bearer ${token}`
+}
+
+/**
+ * An address as people copy it, from a browser too: what follows `?` or `#` names a page of MLflow's and is left out.
+ * @throws ConfigError if it is none
+ */
+function httpAddress(variable: string, uri: string): { address: string; user: string; password: string } {
+  const wrong = (): ConfigError =>
+    new ConfigError(
+      `${variable}: expected http://host:port, https://host or databricks, without quotes (what was got is not shown: it may hold a password)`,
+    )
+  const parsed = URL.canParse(uri.trim()) ? new URL(uri.trim()) : undefined
+  if (!parsed || !/^https?:$/.test(parsed.protocol)) throw wrong()
+  try {
+    const [user, password] = [decodeURIComponent(parsed.username), decodeURIComponent(parsed.password)]
+    Object.assign(parsed, { username: '', password: '', search: '', hash: '' })
+    return { address: parsed.href.replace(/\/+$/, ''), user, password }
+  } catch {
+    throw wrong() // a per cent sign that begins no character
+  }
 }
 
 const answerLimit = 1_000_000
 
-/** Reads an answer's body, but not without end. */
-async function bodyOf(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length
-    if (size > answerLimit) throw new MlflowError(`the MLflow server's answer is longer than ${answerLimit} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
 const failureSchema = z.object({ error_code: z.string(), message: z.string().default('') })
 const experimentSchema = z.object({ experiment: z.object({ experiment_id: z.string().min(1) }) })
 const createdExperimentSchema = z.object({ experiment_id: z.string().min(1) })
-const infoSchema = z.object({ run_id: z.string().min(1), artifact_uri: z.string().default('') })
+const infoSchema = z.object({
+  run_id: z.string().min(1),
+  artifact_uri: z.string().default(''),
+  lifecycle_stage: z.string().default('active'),
+})
 const runSchema = z.object({ run: z.object({ info: infoSchema }) })
 const runsSchema = z.object({ runs: z.array(z.object({ info: infoSchema })).default([]) })
 
@@ -103,32 +119,39 @@ export interface MlflowPair {
   readonly value: string
 }
 
+/** What is sent with a request. */
+type Body = string | { readonly file: string; readonly bytes: number }
+
+export interface MlflowClientOptions {
+  /** How long nothing may be sent or received, in milliseconds. Default 10,000. */
+  readonly idleMs?: number
+  /** Called when something was sent or received. */
+  readonly onProgress?: () => void
+}
+
 /** One server, one connection at a time. */
 export class MlflowClient {
   constructor(
     readonly server: MlflowServer,
-    private readonly timeoutMs = 10_000,
+    private readonly options: MlflowClientOptions = {},
   ) {}
 
   /** @throws MlflowError */
-  private async request(method: string, path: string, body: string | Uint8Array<ArrayBuffer> | undefined, type: string): Promise<string> {
+  private async request(method: string, path: string, body: Body | undefined, type: string): Promise<string> {
     const { address, authorization } = this.server
+    const { idleMs = 10_000, onProgress } = this.options
     const headers = { ...(body === undefined ? {} : { 'Content-Type': type }), ...(authorization ? { Authorization: authorization } : {}) }
+    let answer: HttpAnswer
     try {
-      const signal = AbortSignal.timeout(this.timeoutMs)
-      const response = await fetch(`${address}${path}`, { method, headers, body: body ?? null, signal, redirect: 'error' })
-      const text = await bodyOf(response)
-      if (response.ok) return text
-      const failure = failureSchema.safeParse(parseJson(text))
-      const said = failure.success ? `${failure.data.error_code}: ${failure.data.message.slice(0, 200)}` : 'no reason given'
-      throw new MlflowError(`the MLflow server answered ${response.status} (${said})`, failure.data?.error_code)
+      answer = await send({ method, url: `${address}${path}`, headers, body, idleMs, answerLimit, onProgress })
     } catch (error) {
-      const { message, cause, name } = error instanceof Error ? error : new Error(String(error))
-      if (error instanceof MlflowError) throw new MlflowError(this.redacted(message), error.code)
-      const reason =
-        name === 'TimeoutError' ? `no answer within ${this.timeoutMs / 1000} s` : cause instanceof Error ? cause.message : message
-      throw new MlflowError(this.redacted(`the MLflow server at ${address} was not reached: ${reason}`))
+      throw new MlflowError(this.redacted(`the MLflow server at ${address} was not reached: ${messageOf(error)}`))
     }
+    const { status, body: text } = answer
+    if (status >= 200 && status < 300) return text
+    const failure = failureSchema.safeParse(parseJson(text))
+    const said = failure.success ? `${failure.data.error_code}: ${failure.data.message.slice(0, 200)}` : 'no reason given'
+    throw new MlflowError(this.redacted(`the MLflow server answered ${status} (${said})`), failure.data?.error_code, status)
   }
 
   /** A text without the secret, should a server send it back. */
@@ -158,7 +181,11 @@ export class MlflowClient {
   async experiment(): Promise<string> {
     const name = this.server.experiment
     const find = async (): Promise<string> => {
-      const { experiment } = await this.call(experimentSchema, 'GET', `experiments/get-by-name?experiment_name=${encodeURIComponent(name)}`)
+      const { experiment } = await this.call(
+        experimentSchema,
+        'GET',
+        `experiments/get-by-name?${new URLSearchParams({ experiment_name: name })}`,
+      )
       return experiment.experiment_id
     }
     try {
@@ -181,6 +208,17 @@ export class MlflowClient {
     return runs[0] && { id: runs[0].info.run_id, artifactUri: runs[0].info.artifact_uri }
   }
 
+  /** A run, unless it was deleted or its server lost it. */
+  async getRun(id: string): Promise<MlflowRun | undefined> {
+    try {
+      const { info } = (await this.call(runSchema, 'GET', `runs/get?${new URLSearchParams({ run_id: id })}`)).run
+      return info.lifecycle_stage === 'active' ? { id, artifactUri: info.artifact_uri } : undefined
+    } catch (error) {
+      if (error instanceof MlflowError && error.code === 'RESOURCE_DOES_NOT_EXIST') return undefined
+      throw error
+    }
+  }
+
   async createRun(experimentId: string, name: string, startTime: number, tags: readonly MlflowPair[]): Promise<MlflowRun> {
     const body = { experiment_id: experimentId, run_name: name, start_time: startTime, tags }
     const { run } = await this.call(runSchema, 'POST', 'runs/create', body)
@@ -196,11 +234,13 @@ export class MlflowClient {
   }
 
   /** Uploads a file, where the server keeps artifacts itself. */
-  async putArtifact({ artifactUri }: MlflowRun, name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    const path = /^mlflow-artifacts:\/+(.*)$/.exec(artifactUri)?.[1]
-    if (path === undefined) throw new MlflowError(`the run's artifacts are at ${artifactUri}, which only MLflow's own client can write to`)
-    const address = `/api/2.0/mlflow-artifacts/artifacts/${path}/${encodeURIComponent(name)}`
-    await this.request('PUT', address, bytes, 'application/octet-stream')
+  async putArtifact({ artifactUri }: MlflowRun, name: string, file: string): Promise<void> {
+    const path = /^mlflow-artifacts:\/(?!\/)(.*)$/.exec(artifactUri)?.[1]
+    if (path === undefined || /\p{Surrogate}/u.test(path))
+      throw new MlflowError(`the run's artifacts are at ${artifactUri}, which only MLflow's own client can write to`, 'NOT_SERVED', 0)
+    const address = [...path.split('/'), name].map(encodeURIComponent).join('/')
+    const body = { file, bytes: statSync(file).size }
+    await this.request('PUT', `/api/2.0/mlflow-artifacts/artifacts/${address}`, body, 'application/octet-stream')
   }
 }
 

@@ -6,7 +6,8 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } fro
 import { join } from 'node:path'
 import { z } from 'zod'
 import { writeFileAtomic } from '../../base/files'
-import type { MlflowClient, MlflowMetric, MlflowPair, MlflowRun } from './mlflow-client'
+import { type MlflowClient, MlflowError, type MlflowMetric, type MlflowRun } from './mlflow-client'
+import { acceptable, acceptablePairs } from './mlflow-rules'
 import { metricsFile, type RunRecord, readRunRecord } from './run-record'
 
 const sentFile = 'mlflow.json'
@@ -26,58 +27,110 @@ const sentSchema = z.object({
 type Sent = z.infer<typeof sentSchema>
 
 const metricsPerRequest = 1000
+/** Ten of the longest that MLflow takes are far below the megabyte that a request may have. */
+const paramsPerRequest = 10
 const bytesPerRead = 1 << 18
 
 /** Sends one run's folder, bit by bit, to one server. */
 export class MlflowSync {
   private sent: Sent
+  /** Whether the server was asked if it still has the run. */
+  private asked = false
+  private readonly noted = new Set<string>()
+  /** Files that the server did not take, and is not asked to take again. */
+  private readonly refused = new Set<string>()
 
+  /** @param note takes what a person should know, each sentence once */
   constructor(
     private readonly folder: string,
     private readonly client: MlflowClient,
+    private readonly note: (sentence: string) => void,
   ) {
-    const { address } = client.server
-    const fresh: Sent = { address, params: false, metrics: 0, artifacts: [] }
     const path = join(folder, sentFile)
-    const before = existsSync(path) ? sentSchema.safeParse(JSON.parse(readFileSync(path, 'utf8'))) : undefined
-    this.sent = before?.success && before.data.address === address ? before.data : fresh
+    const before = existsSync(path) ? sentSchema.safeParse(parsed(readFileSync(path, 'utf8'))) : undefined
+    this.sent = before?.success && before.data.address === client.server.address ? before.data : this.nothing()
   }
 
-  private note(change: Partial<Sent>): void {
+  private nothing(): Sent {
+    return { address: this.client.server.address, params: false, metrics: 0, artifacts: [] }
+  }
+
+  private keep(change: Partial<Sent>): void {
     this.sent = { ...this.sent, ...change }
     writeFileAtomic(join(this.folder, sentFile), `${JSON.stringify(this.sent, null, 2)}\n`)
   }
 
+  private say(sentence: string): void {
+    if (!this.noted.has(sentence)) this.note(sentence)
+    this.noted.add(sentence)
+  }
+
   /**
    * Sends what the server does not have yet.
-   * @throws MlflowError; what was sent until then is noted
+   * @returns whether it has all of the run; false if it does not take some of the files
+   * @throws MlflowError; what was sent until then is recorded
    */
-  async send(): Promise<void> {
+  async send(): Promise<boolean> {
+    try {
+      return await this.sendRest()
+    } catch (error) {
+      // Refused perhaps because the run was deleted meanwhile.
+      if (!(error instanceof MlflowError) || error.status === undefined || !this.asked || !this.sent.run) throw error
+      this.asked = false
+      const { id } = this.sent.run
+      if ((await this.present())?.id === id) throw error
+      return await this.sendRest()
+    }
+  }
+
+  private async sendRest(): Promise<boolean> {
     const record = readRunRecord(this.folder)
-    const run = this.sent.run ?? (await this.open(record))
+    const run = (await this.present()) ?? (await this.open(record))
     if (!this.sent.params) {
-      await this.client.logBatch(run.id, { params: pairs(record.params) })
-      this.note({ params: true })
+      const params = acceptablePairs('parameter', record.params, (sentence) => this.say(sentence))
+      for (let i = 0; i < params.length; i += paramsPerRequest)
+        await this.client.logBatch(run.id, { params: params.slice(i, i + paramsPerRequest) })
+      this.keep({ params: true })
     }
     await this.sendMetrics(run)
     const { status, ended } = record
     if (status && this.sent.status !== status) {
-      await this.sendArtifacts(run)
       await this.client.updateRun(run.id, status, ended)
-      this.note({ status })
+      this.keep({ status })
     } else if (!status && this.sent.status) {
       await this.client.updateRun(run.id, 'RUNNING') // it was resumed
-      this.note({ status: undefined, artifacts: [] })
+      this.keep({ status: undefined, artifacts: [] })
     }
+    if (status) await this.sendArtifacts(run)
+    return this.refused.size === 0
+  }
+
+  /** The run on the server; what is recorded of another one is forgotten. */
+  private async present(): Promise<MlflowRun | undefined> {
+    const { run } = this.sent
+    if (!run || this.asked) return run
+    const there = await this.client.getRun(run.id)
+    this.asked = true
+    if (there) return run
+    this.say('the server no longer has this run; it is sent again, as a new run')
+    this.sent = this.nothing()
+    return undefined
   }
 
   private async open({ id, name, started, tags }: RunRecord): Promise<MlflowRun> {
     const experiment = await this.client.experiment()
-    // A run may have been made by a process that ended before it could note that.
+    const all = { ...tags, 'makemoe.id': id }
+    // A run may have been made by a process that ended before it could record that.
     const run =
       (await this.client.findRun(experiment, 'makemoe.id', id)) ??
-      (await this.client.createRun(experiment, name, started, pairs({ ...tags, 'makemoe.id': id })))
-    this.note({ run })
+      (await this.client.createRun(
+        experiment,
+        name,
+        started,
+        acceptablePairs('tag', all, (sentence) => this.say(sentence)),
+      ))
+    this.asked = true
+    this.keep({ run })
     return run
   }
 
@@ -92,52 +145,66 @@ export class MlflowSync {
       const batch: MlflowMetric[] = []
       let bytes = 0
       for (const line of lines) {
-        const metrics = metricsOf(line)
+        const metrics = metricsOf(line).filter(({ key }) => acceptable('metric', key, '', (sentence) => this.say(sentence)))
         if (batch.length > 0 && batch.length + metrics.length > metricsPerRequest) break
         batch.push(...metrics)
         bytes += Buffer.byteLength(line) + 1
       }
       for (let i = 0; i < batch.length; i += metricsPerRequest)
         await this.client.logBatch(id, { metrics: batch.slice(i, i + metricsPerRequest) })
-      this.note({ metrics: this.sent.metrics + bytes })
+      this.keep({ metrics: this.sent.metrics + bytes })
     }
   }
 
+  /** Sends the files; a server that does not take them has the run all the same. */
   private async sendArtifacts(run: MlflowRun): Promise<void> {
+    let reason = ''
     for (const name of artifacts) {
       const file = join(this.folder, name)
-      if (!existsSync(file) || this.sent.artifacts.includes(name)) continue
-      await this.client.putArtifact(run, name, new Uint8Array(readFileSync(file)))
-      this.note({ artifacts: [...this.sent.artifacts, name] })
+      if (!existsSync(file) || this.sent.artifacts.includes(name) || this.refused.has(name)) continue
+      try {
+        await this.client.putArtifact(run, name, file)
+        this.keep({ artifacts: [...this.sent.artifacts, name] })
+      } catch (error) {
+        if (!(error instanceof MlflowError) || error.status === undefined) throw error
+        this.refused.add(name)
+        reason ||= error.message
+      }
     }
+    if (reason !== '') this.say(`${[...this.refused].join(', ')} stay in ${this.folder} alone: ${reason}`)
   }
 }
 
-const pairs = (record: Readonly<Record<string, string>>): MlflowPair[] =>
-  Object.entries(record).map(([key, value]) => ({ key, value: value.slice(0, 500) }))
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
 
-/** Whole lines of a file from a byte on, not too many at a time. */
+/** Whole lines of a file from a byte on, not too many at a time, but one at least if there is one. */
 function readLines(file: string, from: number): string[] {
-  if (!existsSync(file)) return []
   const descriptor = openSync(file, 'r')
   try {
-    const buffer = Buffer.alloc(bytesPerRead)
-    const length = readSync(descriptor, buffer, 0, bytesPerRead, from)
-    const end = buffer.subarray(0, length).lastIndexOf(10)
-    return end < 0 ? [] : buffer.toString('utf8', 0, end).split('\n')
+    for (let size = bytesPerRead; ; size *= 2) {
+      const buffer = Buffer.alloc(size)
+      const length = readSync(descriptor, buffer, 0, size, from)
+      const end = buffer.subarray(0, length).lastIndexOf(10)
+      if (end >= 0) return buffer.toString('utf8', 0, end).split('\n')
+      if (length < size) return [] // the line is still being written
+    }
   } finally {
     closeSync(descriptor)
   }
 }
 
+/** The numbers in a line; none if it is damaged, which is not the server's business. */
 function metricsOf(line: string): MlflowMetric[] {
-  let numbers: Record<string, unknown>
-  try {
-    numbers = JSON.parse(line) as Record<string, unknown>
-  } catch {
-    return [] // a damaged line is not the server's business
-  }
-  const { step, time, ...rest } = numbers
+  const numbers = parsed(line)
+  if (typeof numbers !== 'object' || numbers === null) return []
+  const { step, time, ...rest } = numbers as Record<string, unknown>
+  if (!Number.isSafeInteger(step) || !Number.isSafeInteger(time)) return []
   return Object.entries(rest)
     .filter((entry): entry is [string, number] => typeof entry[1] === 'number' && Number.isFinite(entry[1]))
     .map(([key, value]) => ({ key, value, timestamp: Number(time), step: Number(step) }))

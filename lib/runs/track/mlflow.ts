@@ -2,72 +2,72 @@
  * Runs on an MLflow server, sent in the background from what the run's folder holds. So training waits for no server, memory stays small,
  * nothing is lost while a server is away, and `npm run mlflow -- --sync` sends the rest later.
  */
-import { messageOf } from '../../base/assertions'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { commandLine } from '../../base/installed'
-import type { MlflowClient } from './mlflow-client'
-import { MlflowSync } from './mlflow-sync'
+import type { MlflowServer } from './mlflow-client'
+import type { FromMlflowWorker, MlflowWorkerData, ToMlflowWorker } from './mlflow-worker'
 import type { Tracker } from './tracker'
 
 export interface MlflowTrackerOptions {
-  /** Told once when the server does not take what is sent, and at the end if something is left. */
+  /** Gets each thing that a person should know once: that the server does not take what is sent, that something is left at the end. */
   readonly warn: (message: string) => void
-  /** Least time between two attempts, in milliseconds; doubles with each failure up to a minute. Default 5,000. */
+  /** Time between two attempts, in milliseconds; doubles with each failure up to half a minute. Default 5,000. */
   readonly intervalMs?: number
-  /** How long the end of a run waits for the server, in milliseconds. Default 15,000. */
+  /** How long nothing may be sent or received in a request, in milliseconds. Default 10,000. */
+  readonly idleMs?: number
+  /** How long the end of a run waits for the server while nothing is sent or received, in milliseconds. Default 15,000. */
   readonly patienceMs?: number
 }
 
-/** Sends a run's folder in the background, each time that something was logged and enough time has passed. */
+/** Sends a run's folder from a thread of its own, which begins with the first metric. */
 export class MlflowTracker implements Tracker {
-  private readonly sync: MlflowSync
-  private sending: Promise<unknown> | undefined
-  private next = 0
-  private failures = 0
+  private worker: Worker | undefined
+  private onMessage: (message: FromMlflowWorker) => void = () => {}
 
   constructor(
     private readonly folder: string,
-    client: MlflowClient,
+    private readonly server: MlflowServer,
     private readonly options: MlflowTrackerOptions,
-  ) {
-    this.sync = new MlflowSync(folder, client)
-  }
+  ) {}
 
   log(): void {
-    if (!this.sending && Date.now() >= this.next) {
-      this.sending = this.send().finally(() => {
-        this.sending = undefined
-      })
-    }
+    this.worker ??= this.start()
   }
 
-  /** One attempt. Never throws: training is more important. */
-  private async send(): Promise<boolean> {
-    const { warn, intervalMs = 5000 } = this.options
-    try {
-      await this.sync.send()
-      this.failures = 0
-      this.next = Date.now() + intervalMs
-      return true
-    } catch (error) {
-      if (this.failures++ === 0) warn(`MLflow: ${messageOf(error)}; training continues, and what was not sent waits in ${this.folder}`)
-      this.next = Date.now() + Math.min(60_000, intervalMs * 2 ** this.failures)
-      return false
-    }
-  }
-
-  /** Sends the rest, if the server is there. */
-  async close(): Promise<void> {
-    const finish = async (): Promise<boolean> => {
-      await this.sending
-      return this.send()
-    }
-    const { warn, patienceMs = 15_000 } = this.options
-    let timer: NodeJS.Timeout | undefined
-    const patience = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), patienceMs)
+  private start(): Worker {
+    const { warn, intervalMs = 5000, idleMs = 10_000 } = this.options
+    const workerData: MlflowWorkerData = { folder: this.folder, server: this.server, intervalMs, idleMs }
+    const worker = new Worker(join(__dirname, 'mlflow-worker.js'), { workerData, execArgv: [] })
+    worker.unref() // a process that ends waits for `close` alone
+    worker.on('message', (message: FromMlflowWorker) => {
+      if ('warning' in message) warn(`MLflow: ${message.warning}`)
+      this.onMessage(message)
     })
-    const done = await Promise.race([finish(), patience])
-    clearTimeout(timer)
-    if (!done) warn(`MLflow: not everything was sent; ${commandLine('mlflow', `--sync ${this.folder}`)} sends the rest`)
+    worker.on('error', (error) => {
+      warn(`MLflow: sending ended with ${error.message}`)
+      this.onMessage({ finished: false })
+    })
+    return worker
+  }
+
+  /** Sends the rest, if the server is there; as long as bytes move, it is waited for. */
+  async close(): Promise<void> {
+    const { warn, patienceMs = 15_000 } = this.options
+    const worker = this.worker ?? this.start()
+    this.worker = undefined
+    worker.ref()
+    const finished = await new Promise<boolean>((resolve) => {
+      let patience = setTimeout(() => resolve(false), patienceMs)
+      this.onMessage = (message) => {
+        clearTimeout(patience)
+        if ('finished' in message) resolve(message.finished)
+        else patience = setTimeout(() => resolve(false), patienceMs)
+      }
+      worker.postMessage('finish' satisfies ToMlflowWorker)
+    })
+    this.onMessage = () => {}
+    await worker.terminate()
+    if (!finished) warn(`MLflow: not everything was sent; ${commandLine('mlflow', `--sync ${this.folder}`)} sends the rest`)
   }
 }

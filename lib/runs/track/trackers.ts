@@ -7,7 +7,7 @@ import { ConfigError } from '../../base/errors'
 import type { Config } from '../../makemoe/config'
 import { JsonLinesTracker } from './jsonl'
 import { MlflowTracker } from './mlflow'
-import { MlflowClient, mlflowServer } from './mlflow-client'
+import { mlflowServer } from './mlflow-client'
 import { metricsFile, type RunStatus, recordEnd, recordStart, runParameters } from './run-record'
 import { type Metrics, noTracker, type Tracker } from './tracker'
 
@@ -27,8 +27,8 @@ export type PrepareTracker = () => (run: TrackedRun) => Tracker
 export const trackers = {
   jsonl: () => () => noTracker,
   mlflow: () => {
-    const client = new MlflowClient(mlflowServer())
-    return ({ folder, warn }) => new MlflowTracker(folder, client, { warn })
+    const server = mlflowServer()
+    return ({ folder, warn }) => new MlflowTracker(folder, server, { warn })
   },
 } as const satisfies Record<string, PrepareTracker>
 

@@ -1,23 +1,29 @@
 /** Against a server that misbehaves; the real one is in real-mlflow.mjs. */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { ConfigError, presets, RunError } from 'makemoe'
-import { MlflowTracker } from 'makemoe/dist/runs/track/mlflow'
-import { MlflowClient, MlflowError, mlflowServer } from 'makemoe/dist/runs/track/mlflow-client'
+import { MlflowTracker, type MlflowTrackerOptions } from 'makemoe/dist/runs/track/mlflow'
+import type { MlflowServer } from 'makemoe/dist/runs/track/mlflow-client'
 import { MlflowSync } from 'makemoe/dist/runs/track/mlflow-sync'
 import { readRunRecord, writeRunRecord } from 'makemoe/dist/runs/track/run-record'
 import { openTracker } from 'makemoe/dist/runs/track/trackers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
+// As lib itself has it: vitest's import would be a second copy, with a second class MlflowError.
+const native: typeof import('makemoe/dist/runs/track/mlflow-client') = createRequire(__filename)('makemoe/dist/runs/track/mlflow-client')
+const { MlflowClient, MlflowError, mlflowServer } = native
+
 interface Request {
   readonly path: string
   readonly method: string
   readonly authorization: string | undefined
-  readonly body: Record<string, never>
+  readonly body: Record<string, unknown>
 }
 
 let server: Server
@@ -39,7 +45,7 @@ beforeAll(async () => {
     try {
       body = JSON.parse(text)
     } catch {}
-    const seen = { path: request.url ?? '', method: request.method ?? '', authorization: request.headers.authorization, body } as Request
+    const seen: Request = { path: request.url ?? '', method: request.method ?? '', authorization: request.headers.authorization, body }
     requests.push(seen)
     answer(seen, response)
   })
@@ -59,7 +65,7 @@ const working = ({ path }: Request, response: ServerResponse): void => {
   if (path.includes('experiments/get-by-name')) json(response, 404, { error_code: 'RESOURCE_DOES_NOT_EXIST', message: 'no' })
   else if (path.includes('experiments/create')) json(response, 200, { experiment_id: '7' })
   else if (path.includes('runs/search')) json(response, 200, {})
-  else if (path.includes('runs/create')) json(response, 200, { run: { info } })
+  else if (path.includes('runs/create') || path.includes('runs/get')) json(response, 200, { run: { info } })
   else json(response, 200, {})
 }
 
@@ -68,7 +74,13 @@ const newRun = (): string => {
   writeRunRecord(folder, { id: 'abc', name: 'run', started: 1, params: { max_iters: '5' }, tags: { seed: '1' } })
   return folder
 }
-const client = () => new MlflowClient(mlflowServer({}, address), 2000)
+const client = () => new MlflowClient(mlflowServer({}, address), { idleMs: 2000 })
+const sync = (folder: string, note: (sentence: string) => void = expect.fail) => new MlflowSync(folder, client(), note)
+const tracking = (folder: string, options: Partial<MlflowTrackerOptions> = {}) =>
+  openTracker(folder, {
+    config: {},
+    tracker: () => () => new MlflowTracker(folder, mlflowServer({}, address), { warn: expect.fail, ...options }),
+  })
 const logged = (): number[] =>
   requests
     .filter(({ path }) => path.endsWith('log-batch'))
@@ -101,12 +113,107 @@ describe('where runs are sent', () => {
   })
 })
 
+describe('addresses and tokens as people paste them', () => {
+  test.each(['http://h:1/#/experiments/1', 'http://h:1/?searchFilter=#/experiments/1/runs/2', ' http://h:1\n'])('%j', (uri) =>
+    expect(mlflowServer({}, uri).address).toBe('http://h:1'),
+  )
+  test('a page below a path', () => expect(mlflowServer({}, 'https://h/mlflow/#/models').address).toBe('https://h/mlflow'))
+  test.each([
+    ['MLFLOW_TRACKING_TOKEN', { MLFLOW_TRACKING_TOKEN: 'sek\u201dret' }, 'http://h'],
+    ['MLFLOW_TRACKING_TOKEN', { MLFLOW_TRACKING_TOKEN: 'sek ret' }, 'http://h'],
+    ['MLFLOW_TRACKING_URI', {}, '\u201chttp://h\u201d'],
+    ['MLFLOW_TRACKING_URI', {}, 'http://%zz@h'],
+    ['DATABRICKS_HOST', { DATABRICKS_HOST: '\u201ch\u201d:x', DATABRICKS_TOKEN: 't', MLFLOW_EXPERIMENT_NAME: '/e' }, 'databricks'],
+    ['DATABRICKS_TOKEN', { DATABRICKS_HOST: 'h', DATABRICKS_TOKEN: 't\u2019', MLFLOW_EXPERIMENT_NAME: '/e' }, 'databricks'],
+  ])('%s %j %s is refused, and not shown', (variable, env, uri) => {
+    const error = (() => {
+      try {
+        return mlflowServer(env, uri)
+      } catch (caught) {
+        return caught
+      }
+    })()
+    expect(error).toBeInstanceOf(ConfigError)
+    expect((error as Error).message).toContain(`${variable}: `)
+    expect((error as Error).message).not.toMatch(/sek|zz|\u201c|\u2019/)
+  })
+  test('drawn at random: a server, or a ConfigError; and its requests fail as an MlflowError', async () => {
+    const word = fc.string({ unit: 'binary', maxLength: 12 })
+    const uri = fc.oneof(
+      word,
+      fc.webUrl({ withFragments: true, withQueryParameters: true }),
+      fc.tuple(word, word, word).map(([user, host, rest]) => `http://${user}@${host}/${rest}`),
+      word.map((rest) => `http://127.0.0.1:1/${rest}`),
+      fc.constant('databricks'),
+    )
+    const some = fc.option(word, { nil: undefined })
+    const env = fc.record({
+      MLFLOW_TRACKING_TOKEN: some,
+      MLFLOW_TRACKING_USERNAME: some,
+      MLFLOW_TRACKING_PASSWORD: some,
+      MLFLOW_EXPERIMENT_NAME: fc.option(
+        fc.oneof(
+          word,
+          word.map((name) => `/${name}`),
+        ),
+        { nil: undefined },
+      ),
+      DATABRICKS_HOST: some,
+      DATABRICKS_TOKEN: some,
+    })
+    await fc.assert(
+      fc.asyncProperty(env, uri, async (variables, pasted) => {
+        let found: MlflowServer
+        try {
+          found = mlflowServer(variables, pasted)
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError)
+          return
+        }
+        expect(found.address).toMatch(/^https?:\/\/[^#?]+$/)
+        // Sent to this machine whatever the host is: what the client makes of the rest is to be tried, not strangers' servers.
+        const local = { ...found, address: `http://127.0.0.1:1${new URL(found.address).pathname.replace(/\/$/, '')}` }
+        await expect(new MlflowClient(local).experiment()).rejects.toBeInstanceOf(MlflowError)
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+describe('names and values', () => {
+  test('those that MLflow does not take are left out, with the rule, and hold up nothing', async () => {
+    answer = working
+    requests.length = 0
+    const folder = newRun()
+    const params = { good: 'x', 'b\u00e4d?': 'y', long: 'z'.repeat(6001) }
+    writeRunRecord(folder, { ...readRunRecord(folder), params, tags: { '': 'empty', fine: '\ud800' } })
+    writeFileSync(join(folder, 'metrics.jsonl'), `${JSON.stringify({ step: 0, time: 1, 'a/../b': 1, 'acc@1': 2, loss: 3 })}\n`)
+    const notes: string[] = []
+    await sync(folder, (note) => notes.push(note)).send()
+    expect(requests.find(({ path }) => path.endsWith('runs/create'))?.body).toMatchObject({
+      tags: [
+        { key: 'fine', value: '\ufffd' },
+        { key: 'makemoe.id', value: 'abc' },
+      ],
+    })
+    expect(requests.flatMap(({ body }) => body.params ?? [])).toEqual([{ key: 'good', value: 'x' }])
+    expect(requests.flatMap(({ body }) => body.metrics ?? [])).toEqual([{ key: 'loss', value: 3, timestamp: 1, step: 0 }])
+    expect(notes).toEqual([
+      expect.stringMatching(/^tag "" is not sent: MLflow takes names of 1 to 250/),
+      expect.stringMatching(/^parameter "b\u00e4d\?" is not sent/),
+      'parameter "long" is not sent: its value has 6001 characters, MLflow takes 6000',
+      expect.stringMatching(/^metric "a\/\.\.\/b" is not sent/),
+      expect.stringMatching(/^metric "acc@1" is not sent/),
+    ])
+  })
+})
+
 describe('sending', () => {
   test('a run with its parameters, metrics, artifacts and end, each once', async () => {
     answer = working
     requests.length = 0
     const folder = newRun()
-    const tracker = openTracker(folder, { config: {}, tracker: () => () => new MlflowTracker(folder, client(), { warn: expect.fail }) })
+    const tracker = tracking(folder)
     for (let step = 0; step < 5; step++) tracker.log({ step, loss: 3 - step })
     writeFileSync(join(folder, 'sample.txt'), 'words')
     await tracker.close('FINISHED')
@@ -114,11 +221,13 @@ describe('sending', () => {
     const paths = requests.map(({ path, method }) => `${method} ${path.replace(/.*\/(mlflow|artifacts)\//, '').split('?')[0]}`)
     expect(paths.filter((path) => path.includes('create'))).toEqual(['POST experiments/create', 'POST runs/create'])
     expect(paths).toContain('PUT sample.txt')
-    expect(requests.at(-1)?.body).toMatchObject({ run_id: 'r1', status: 'FINISHED' })
+    const ends = requests.filter(({ path }) => path.endsWith('runs/update')).map(({ body }) => body)
+    expect(ends).toEqual([{ run_id: 'r1', status: 'FINISHED', end_time: readRunRecord(folder).ended }])
     expect(readRunRecord(folder).status).toBe('FINISHED')
     const count = requests.length
-    await new MlflowSync(folder, client()).send()
-    expect(requests.length).toBe(count) // nothing is left to send
+    await sync(folder).send()
+    // Nothing is left to send, if the server still has it.
+    expect(requests.slice(count).map(({ path }) => path)).toEqual(['/api/2.0/mlflow/runs/get?run_id=r1'])
   })
   test('more metrics than one request may hold', async () => {
     answer = working
@@ -126,7 +235,7 @@ describe('sending', () => {
     const folder = newRun()
     const lines = Array.from({ length: 2500 }, (_, step) => JSON.stringify({ step, loss: 1, time: step }))
     writeFileSync(join(folder, 'metrics.jsonl'), `${lines.join('\n')}\n{"step":9999,"lo`)
-    await new MlflowSync(folder, client()).send()
+    await sync(folder).send()
     expect(logged()).toEqual(Array.from({ length: 2500 }, (_, step) => step))
     const sizes = requests.map(({ body }) => (body.metrics as unknown[] | undefined)?.length ?? 0)
     expect(Math.max(...sizes)).toBeLessThanOrEqual(1000)
@@ -137,7 +246,7 @@ describe('sending', () => {
     const folder = newRun()
     const warnings: string[] = []
     const options = { warn: (message: string) => warnings.push(message), intervalMs: 1, patienceMs: 500 }
-    const tracker = openTracker(folder, { config: {}, tracker: () => () => new MlflowTracker(folder, client(), options) })
+    const tracker = tracking(folder, options)
     for (let step = 0; step < 20; step++) {
       tracker.log({ step, loss: 1 })
       await new Promise((resolve) => setTimeout(resolve, 5))
@@ -148,9 +257,153 @@ describe('sending', () => {
     expect(warnings[1]).toMatch(/npm run mlflow -- --sync/)
     answer = working
     requests.length = 0
-    await new MlflowSync(folder, client()).send()
+    await sync(folder).send()
     expect(logged()).toEqual(Array.from({ length: 20 }, (_, step) => step))
     expect(requests.at(-1)?.body).toMatchObject({ status: 'KILLED' })
+  })
+  test('one line of 4,096 metrics, 700 kB long, arrives whole; a line that is being written waits', async () => {
+    answer = working
+    requests.length = 0
+    const folder = newRun()
+    const names = Array.from({ length: 4096 }, (_, i) => `routing/layer_${i >> 9}/${'load'.repeat(36)}_${i & 511}`)
+    const line = { step: 1, time: 5, ...Object.fromEntries(names.map((name, i) => [name, i])) }
+    writeFileSync(join(folder, 'metrics.jsonl'), `${JSON.stringify(line)}\n${JSON.stringify({ ...line, step: 2 })}`)
+    await sync(folder).send()
+    const metrics = requests.flatMap(({ body }) => (body.metrics ?? []) as { key: string; value: number; step: number }[])
+    expect(metrics.map(({ key, value, step }) => [key, value, step])).toEqual(names.map((name, i) => [name, i, 1]))
+    appendFileSync(join(folder, 'metrics.jsonl'), '\n')
+    await sync(folder).send()
+    expect(logged()).toHaveLength(2 * 4096)
+  })
+  test.each<[string, string, number]>([
+    ['files beside the server', '/somewhere/0/r1/artifacts', 200],
+    ['s3', 's3://bucket/0/r1/artifacts', 200],
+    ['gs', 'gs://bucket/0/r1/artifacts', 200],
+    ['dbfs', 'dbfs:/databricks/mlflow/r1', 200],
+    ['another server', 'mlflow-artifacts://other:5000/0/r1', 200],
+    ['a server that refuses them', 'mlflow-artifacts:/0/r1/artifacts', 503],
+  ])('artifacts in %s: the run ends all the same, with one note', async (_what, uri, status) => {
+    requests.length = 0
+    answer = (request, response) => {
+      if (request.method === 'PUT') json(response, status, {})
+      else if (request.path.includes('runs/create')) json(response, 200, { run: { info: { run_id: 'r1', artifact_uri: uri } } })
+      else working(request, response)
+    }
+    const folder = newRun()
+    const notes: string[] = []
+    const tracker = tracking(folder, { warn: (note) => notes.push(note) })
+    tracker.log({ step: 0, loss: 1 })
+    for (const name of ['sample.txt', 'config.json', 'loss.html']) writeFileSync(join(folder, name), 'words')
+    await tracker.close('FINISHED')
+    expect(requests.find(({ path }) => path.endsWith('runs/update'))?.body).toMatchObject({ status: 'FINISHED' })
+    expect(notes).toEqual([expect.stringMatching(/^MLflow: config\.json, sample\.txt, loss\.html stay in .* alone: the/)])
+    expect(await sync(folder, () => {}).send()).toBe(false)
+  })
+  test('a file may take long, as long as it moves; one that stands still does not', async () => {
+    const folder = newRun()
+    const file = join(folder, 'model.safetensors')
+    writeFileSync(file, Buffer.alloc(20_000_000, 'moe'))
+    let received = 0
+    let stalls = false
+    const slow = createServer((request, response) => {
+      request.on('data', (chunk: Buffer) => {
+        received += chunk.length
+        request.pause()
+        if (!stalls) setTimeout(() => request.resume(), 3)
+      })
+      request.on('end', () => response.end('{}'))
+    })
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve))
+    const impatient = new MlflowClient(mlflowServer({}, `http://127.0.0.1:${(slow.address() as AddressInfo).port}`), { idleMs: 250 })
+    const put = () => impatient.putArtifact({ id: 'r1', artifactUri: 'mlflow-artifacts:/0' }, 'model.safetensors', file)
+    const start = Date.now()
+    await put()
+    expect(received).toBe(20_000_000)
+    expect(Date.now() - start).toBeGreaterThan(500) // twice the limit
+    stalls = true
+    await expect(put()).rejects.toThrow(/nothing was sent or received for 0.25 s/)
+    slow.closeAllConnections()
+    slow.close()
+  })
+  test('what is logged arrives while the process computes and does not look up', async () => {
+    const code = `const server = require('node:http').createServer((request, response) => {
+      request.resume().on('end', () => {
+        require('node:fs').appendFileSync(process.argv[1], Date.now() + ' ' + request.url + '\\n')
+        const info = { run_id: 'r1', artifact_uri: '' }
+        response.end(JSON.stringify({ run: { info }, experiment: { experiment_id: '1' } }))
+      })
+    }).listen(0, '127.0.0.1', () => console.log(server.address().port))`
+    const folder = newRun()
+    const log = join(folder, 'requests.log')
+    const other = spawn(process.execPath, ['-e', code, log], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const port = await new Promise<string>((resolve) => other.stdout.once('data', (chunk) => resolve(`${chunk}`.trim())))
+    const tracker = openTracker(folder, {
+      config: {},
+      tracker: () => () =>
+        new MlflowTracker(folder, mlflowServer({}, `http://127.0.0.1:${port}`), { warn: expect.fail, intervalMs: 100, idleMs: 400 }),
+    })
+    tracker.log({ step: 0, loss: 1 })
+    const start = Date.now()
+    for (let step = 1; Date.now() - start < 3000; step++) {
+      const until = Date.now() + 1000
+      while (Date.now() < until); // computes
+      tracker.log({ step, loss: 1 })
+    }
+    const end = Date.now()
+    await tracker.close()
+    other.kill()
+    const times = readFileSync(log, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('log-batch'))
+      .map((line) => Number(line.split(' ')[0]))
+    expect(times.filter((time) => time > start && time < end).length).toBeGreaterThanOrEqual(2)
+  })
+  test.each([
+    [
+      'deleted in the page',
+      (response: ServerResponse) => json(response, 200, { run: { info: { run_id: 'r1', lifecycle_stage: 'deleted' } } }),
+    ],
+    ['of a server whose data was removed', (response: ServerResponse) => json(response, 404, { error_code: 'RESOURCE_DOES_NOT_EXIST' })],
+  ])('a run %s is sent again, as a new one', async (_what, gone) => {
+    answer = working
+    const folder = newRun()
+    writeFileSync(join(folder, 'metrics.jsonl'), `${JSON.stringify({ step: 3, loss: 1, time: 1 })}\n`)
+    writeRunRecord(folder, { ...readRunRecord(folder), status: 'FINISHED', ended: 2 })
+    await sync(folder).send()
+    requests.length = 0
+    answer = (request, response) => {
+      if (request.path.endsWith('runs/get?run_id=r1')) gone(response)
+      else if (request.path.includes('runs/create')) json(response, 200, { run: { info: { run_id: 'r2' } } })
+      else working(request, response)
+    }
+    const notes: string[] = []
+    await sync(folder, (note) => notes.push(note)).send()
+    expect(notes).toEqual(['the server no longer has this run; it is sent again, as a new run'])
+    expect(logged()).toEqual([3])
+    expect(requests.filter(({ body }) => 'run_id' in body).every(({ body }) => body.run_id === 'r2')).toBe(true)
+    expect(requests.find(({ path }) => path.endsWith('runs/update'))?.body).toMatchObject({ run_id: 'r2', status: 'FINISHED' })
+  })
+  test('a run that is deleted while it trains is sent again from its beginning', async () => {
+    requests.length = 0
+    let deleted = false
+    answer = (request, response) => {
+      const { run_id } = request.body as { run_id?: string }
+      if (deleted && (run_id === 'r1' || request.path.endsWith('runs/get?run_id=r1')))
+        json(response, 404, { error_code: 'RESOURCE_DOES_NOT_EXIST', message: 'no run r1' })
+      else if (deleted && request.path.includes('runs/create')) json(response, 200, { run: { info: { run_id: 'r2' } } })
+      else working(request, response)
+    }
+    const folder = newRun()
+    const metrics = join(folder, 'metrics.jsonl')
+    const notes: string[] = []
+    const one = sync(folder, (note) => notes.push(note))
+    writeFileSync(metrics, `${JSON.stringify({ step: 0, loss: 1, time: 1 })}\n`)
+    await one.send()
+    deleted = true
+    appendFileSync(metrics, `${JSON.stringify({ step: 1, loss: 1, time: 2 })}\n`)
+    await one.send()
+    expect(notes).toHaveLength(1)
+    expect(logged()).toEqual([0, 1, 0, 1]) // 1 was refused of r1, then both went to r2
   })
   test('openTracker keeps the description of a resumed run, and takes back its end', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'makemoe-run-'))
@@ -189,7 +442,7 @@ describe('a hostile server', () => {
     ['a redirect', (r: ServerResponse) => r.writeHead(302, { Location: 'http://127.0.0.1:1/' }).end()],
   ])('%s', async (_what, behave) => {
     answer = (_request, response) => behave(response)
-    const guarded = new MlflowClient(mlflowServer({ MLFLOW_TRACKING_TOKEN: 'sekret' }, address), 300)
+    const guarded = new MlflowClient(mlflowServer({ MLFLOW_TRACKING_TOKEN: 'sekret' }, address), { idleMs: 300 })
     const error = (await guarded.experiment().catch((error: unknown) => error)) as Error
     expect(error).toBeInstanceOf(MlflowError)
     expect(error.message).not.toContain('sekret')
@@ -228,7 +481,7 @@ test('what is sent holds no secret, and neither does the run folder', async () =
   answer = working
   const folder = newRun()
   const secret = new MlflowClient(mlflowServer({ MLFLOW_TRACKING_TOKEN: 'sekret' }, address))
-  await new MlflowSync(folder, secret).send()
+  await new MlflowSync(folder, secret, expect.fail).send()
   expect(requests.at(-1)?.authorization).toBe('Bearer sekret')
   expect(readFileSync(join(folder, 'mlflow.json'), 'utf8')).not.toContain('sekret')
 })
