@@ -1,5 +1,6 @@
 // Runs each command line that the README shows, as it stands but for placeholders and smaller numbers, one after the other in this checkout.
 // node test/readme-commands.mjs [WORD...]: of the lines, only those that contain one of the words. Prints a line for each; a line that it does not know fails.
+// Run by .ci/run.
 import assert from 'node:assert'
 import { spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,7 @@
 // Opens the page of an inspection from file:// in headless Chromium: every layer can be chosen, nothing is requested or refused, nothing
 // sticks out of a phone's screen, and axe finds no fault in light and dark. node test/lab/page-in-chromium.mjs; PAGE names a page to use
 // instead of a small model's, PICTURES a folder for screenshots.
+// Run by .ci/run.
 import assert from 'node:assert'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

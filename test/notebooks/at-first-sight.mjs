@@ -1,6 +1,7 @@
 // Opens each notebook as somebody does who has just cloned the project: nothing run, nothing trusted. Every figure of its outputs and
 // every drawing must be a picture on the page, and none wider than its place.
 // node test/notebooks/at-first-sight.mjs [FOLDER for screenshots [light|dark [WIDTH [NOTEBOOK]]]]; a line for each notebook.
+// Run by .ci/run.
 import assert from 'node:assert'
 import { join } from 'node:path'
 import { committedNotebooks, openNotebook, photograph, withJupyterLab } from './jupyterlab.mjs'

@@ -1,3 +1,4 @@
+# Run by .ci/run.
 """Starts the TypeScript kernel as VS Code does: from the kernelspec in the virtual environment, in the notebook's folder, with hardly any
 environment; and runs the first cells of each notebook in it, then a cell that sends thousands of messages, none of which may be lost.
 Exit status 1 if a cell fails or writes to stderr.

@@ -1,3 +1,4 @@
+# Run by run.ts.
 """Runs a notebook in its kernel, from a fresh start, and saves it with its outputs: execute.py IN OUT [CHECK].
 
 CHECK is a file whose text is run as one more cell at the end; it is not saved. Writes a line whenever a cell has taken long or a training is

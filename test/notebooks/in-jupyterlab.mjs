@@ -1,5 +1,6 @@
 // Opens each notebook in a real JupyterLab in a real browser, runs all cells and waits until every figure is drawn.
 // node test/notebooks/in-jupyterlab.mjs [FOLDER for screenshots [NOTEBOOK]]; CHROMIUM names the browser. Prints a line for each notebook.
+// Run by .ci/run.
 import assert from 'node:assert'
 import { join } from 'node:path'
 import { committedNotebooks, openNotebook, photograph, withJupyterLab } from './jupyterlab.mjs'

@@ -1,3 +1,4 @@
+# Run by .ci/run.
 """The kernel as Jupyter sees it: busy from a cell's start to its end; an interrupted training ends its cell, keeps what the cell declares, and
 trains on; an interrupt still ends what does not listen. Exit status 1 at the first thing that does not hold.
 """

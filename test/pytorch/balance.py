@@ -1,3 +1,4 @@
+# Run by hand.
 """Makes test/fixtures/balance.safetensors: balancing losses and their gradients, written from the papers' equations.
 
 Run with Python, torch 2.13 (CPU) and safetensors. Two sequences of six tokens, five experts, two choices. Everything follows from the clean

@@ -1,3 +1,4 @@
+# Run by test/bench/runner.ts.
 """Times PyTorch for `npm run bench`. Reads one request a line, {"model", "size", "what", "times"}, and answers with {"times", "peakMB"}: milliseconds,
 and the most memory that the process has held.
 

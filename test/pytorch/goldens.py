@@ -1,3 +1,4 @@
+# Run by hand.
 """Makes the fixtures in test/fixtures: run with Python, torch 2.13 (CPU) and safetensors.
 
 Each file holds inputs, given noise and dropout masks, outputs, the loss, all gradients, and for the whole model the weights after ten

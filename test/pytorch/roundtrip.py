@@ -1,3 +1,4 @@
+# Run by .ci/run.
 """A checkpoint of ours goes strictly into the PyTorch model and out again: python roundtrip.py OURS/model.safetensors BACK.safetensors"""
 import sys
 

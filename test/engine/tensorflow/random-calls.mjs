@@ -1,5 +1,6 @@
 // Random sequences of valid and invalid calls on the binding, in a process of their own: whatever they are, they end in a result or an error.
 // node test/engine/tensorflow/random-calls.mjs [SEQUENCES] [SEED]; prints how many calls worked and how many of which error there were, as JSON.
+// Run by random-calls.test.ts.
 import fc from 'fast-check'
 import { TensorError } from 'makemoe'
 import { newBinding } from 'makemoe/dist/engine/tensorflow/binding'

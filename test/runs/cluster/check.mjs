@@ -1,4 +1,5 @@
 // Trains with two workers, kills one for good, and resumes with one process: node test/runs/cluster/check.mjs
+// Run by .ci/run.
 import assert from 'node:assert'
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'

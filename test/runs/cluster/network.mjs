@@ -7,6 +7,7 @@
 // the sum of the two. What is missing: latency (netem is not in every kernel; here it is that of this machine's kernel), and cores: where
 // there are fewer than workers, they share them while they wait for each other, too, and TensorFlow's transport needs a core for about
 // 4 Gbit/s, so that waiting is overestimated.
+// Run by hand.
 import assert from 'node:assert'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,6 @@
 // Workers are killed at random moments, again and again; the run must end with the weights of one that was left alone.
 // node test/runs/cluster/random-kills.mjs [KILLS] [WORKERS] [SEED], default 5 2 1; 100 kills take about half an hour on two cores.
+// Run by .ci/run.
 import assert from 'node:assert'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

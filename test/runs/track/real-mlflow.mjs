@@ -1,5 +1,6 @@
 // With a real MLflow server: a run is tracked, the server is killed and started again at random moments, a run without a server is sent
 // later; then everything is read back over REST. node test/runs/track/real-mlflow.mjs; needs npm run setup and a free port.
+// Run by .ci/run.
 import assert from 'node:assert'
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs'

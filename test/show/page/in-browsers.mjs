@@ -1,6 +1,7 @@
 // Opens pages of a small model from file:// in real headless browsers and uses every control; what they write must equal the engine's text in
 // Node. node test/show/page/in-browsers.mjs [chromium] [firefox] (default: those that are installed); PAGE is a page to use instead of the small
 // model's.
+// Run by .ci/run.
 import assert from 'node:assert'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

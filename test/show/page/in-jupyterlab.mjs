@@ -1,5 +1,6 @@
 // Shows a small model's page below a notebook's cell in a real JupyterLab in Chromium: it must open and write there too.
 // node test/show/page/in-jupyterlab.mjs [PICTURE]; CHROMIUM names the browser.
+// Run by .ci/run.
 import assert from 'node:assert'
 import { openNotebook, withJupyterLab } from '../../notebooks/jupyterlab.mjs'
 

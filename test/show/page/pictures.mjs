@@ -1,4 +1,5 @@
 // Screenshots of a model's page in both themes, beside another text, and on a phone: node test/show/page/pictures.mjs model.html FOLDER [chromium] [firefox]
+// Run by hand.
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'

@@ -1,5 +1,6 @@
 // How fast a model's page is and how much memory it takes: node test/show/page/times.mjs model.html [chromium] [firefox]. Linux alone: memory is
 // the share of the page's process (PSS in /proc) that an empty page's does not have.
+// Run by hand.
 import { readdirSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
