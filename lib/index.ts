@@ -72,7 +72,9 @@ export type { Progress } from './makemoe/train/pace'
 export type { Parts } from './runs/parts'
 export { resumeRun, Run, startRun } from './runs/run'
 export { loadStateDict, stateDictOf } from './makemoe/train/state-dict'
-export { gradientsOf, type Loss } from './makemoe/train/step'
+export { gradientsOf } from './makemoe/train/gradients'
+export { type Schedule, schedules } from './makemoe/train/schedule'
+export type { Loss } from './makemoe/train/step'
 export { Trainer, type TrainerOptions } from './makemoe/train/trainer'
 
 // The laboratory

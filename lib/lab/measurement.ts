@@ -4,10 +4,10 @@ import { TrainingError } from '../base/errors'
 import { mean } from '../base/numbers'
 import type { Config } from '../makemoe/config'
 import type { Dataset } from '../makemoe/text/dataset'
+import type { Compile } from '../makemoe/train/compile'
 import { exactLoss, makeLossSum } from '../makemoe/train/evaluate'
 import type { Metric } from '../makemoe/train/metrics'
 import type { Progress } from '../makemoe/train/pace'
-import type { Compile } from '../makemoe/train/trainer'
 import type { ComparedCurve } from '../show/plot/comparison'
 import { flopsPerToken } from './flops'
 import { variation } from './statistics'
@@ -123,14 +123,14 @@ export async function measureTraining(
       activeParameters: model.activeParameterCount(),
       flopsPerToken: flopsPerToken(model),
       ...(loads.length > 0 ? { loadVariation: mean(loads.map(variation)) } : {}),
-      dropped: dropped.length > 0 ? mean(dropped) / (tokensPerStep * config.topK) : 0,
+      dropped: dropped.length > 0 ? (mean(dropped) * (config.accumulate ?? 1)) / (tokensPerStep * config.topK) : 0,
       looksAhead: model.looksAhead(),
     }
   } catch (error) {
     if (error instanceof TrainingError) throw new TrainingError(`variant ${name}, seed ${seed}: ${error.message}`)
     throw error
   } finally {
-    if ('dispose' in lossSum && typeof lossSum.dispose === 'function') lossSum.dispose()
+    lossSum.dispose?.()
     dispose()
   }
 }

@@ -6,7 +6,7 @@
 import { compile } from '../engine/graph/compile'
 import type { Config } from '../makemoe/config'
 import type { Dataset } from '../makemoe/text/dataset'
-import type { Compile } from '../makemoe/train/trainer'
+import type { Compile } from '../makemoe/train/compile'
 import { median } from './statistics'
 import { openTraining } from './training'
 import { changedBy, type Variant, type Variants } from './variants'

@@ -3,6 +3,7 @@
 import { createStreams, disposeStreams, type Streams } from '../engine/tensor/streams'
 import type { Config } from '../makemoe/config'
 import type { Dataset } from '../makemoe/text/dataset'
+import { makeOptimizer } from '../makemoe/train/make-optimizer'
 import { Trainer, type TrainerOptions } from '../makemoe/train/trainer'
 import { buildModel } from '../runs/checkpoint'
 import type { Variant } from './variants'
@@ -23,8 +24,8 @@ export function openTraining(
 ): VariantTraining {
   const streams = createStreams(config.seed)
   const model = buildModel(config, vocabSize, streams.init, parts)
-  const optimizer = parts?.optimizer?.(model.namedParameters(), config)
-  const trainer = new Trainer(model, dataset, config, streams, { ...options, ...(optimizer ? { optimizer } : {}) })
+  const optimizer = makeOptimizer(parts ?? {}, config, model.namedParameters())
+  const trainer = new Trainer(model, dataset, config, streams, { ...options, optimizer })
   const dispose = (): void => {
     trainer.dispose()
     model.dispose()

@@ -8,6 +8,7 @@ import { at, isOneOf, keysOf } from '../base/assertions'
 import { ConfigError } from '../base/errors'
 import { balances, dropPolicies, experts, namesOf, parseBalance, routers } from './moe/parts'
 import { optimizerNames } from './optim'
+import { schedules } from './train/schedule'
 
 const count = (least = 1): z.ZodNumber => z.number().int().min(least).max(1e9)
 
@@ -52,9 +53,13 @@ const training = {
   steps: count(0).default(5000).describe('training steps'),
   batchSize: count().default(16).describe('sequences in a batch'),
   learningRate: z.number().gt(0).max(100).default(1e-3).describe('learning rate at its highest'),
-  schedule: z.enum(['constant', 'cosine']).default('cosine').describe('learning rate over the run'),
+  schedule: z.enum(namesOf(schedules)).default('cosine').describe('learning rate over the run'),
   weightDecay: z.number().min(0).max(100).default(0.01).describe('weight decay, decoupled, on all parameters'),
   optimizer: z.enum(optimizerNames).default('adamw').describe('update rule'),
+  clipNorm: z.number().gt(0).max(1e9).optional().describe('a gradient whose norm is larger is scaled down to it (default: none)'),
+  accumulate: count()
+    .default(1)
+    .describe('pieces in which a batch is computed, with the memory of one; capacity and balancing losses count within a piece'),
   evalInterval: count().default(100).describe('steps between evaluations'),
   evalIters: count().default(400).describe('batches per split in an evaluation'),
   seed: z
@@ -72,7 +77,7 @@ const table = { ...model, ...mixture, ...training }
 const schema = z.strictObject(table)
 
 /** Fields that configs of earlier versions lack, and that a config need not have: their defaults are what those versions did. */
-const addedLater = ['gatesAfterDrop', 'optimizer'] as const
+const addedLater = ['gatesAfterDrop', 'optimizer', 'accumulate'] as const
 type AddedLater = (typeof addedLater)[number]
 
 /** A config in which every field has its value. */
@@ -207,5 +212,9 @@ export function validateConfig(input: unknown): Config {
   if (config.nEmbed % config.nHead !== 0)
     throw new ConfigError(`nEmbed: got ${config.nEmbed}, expected a multiple of nHead (${config.nHead})`)
   if (config.topK > config.numExperts) throw new ConfigError(`topK: got ${config.topK}, expected at most numExperts (${config.numExperts})`)
+  if (config.batchSize % config.accumulate !== 0)
+    throw new ConfigError(`accumulate: got ${config.accumulate}, expected a divisor of batchSize (${config.batchSize})`)
+  if (config.accumulate > 1 && parseBalance(config.balance).some(({ name }) => 'state' in balances[name]))
+    throw new ConfigError(`accumulate: got ${config.accumulate} with balance ${config.balance}, expected 1: the bias moves once a batch`)
   return config
 }

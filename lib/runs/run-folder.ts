@@ -9,7 +9,7 @@ import { z } from 'zod'
 import { messageOf } from '../base/assertions'
 import { CheckpointError, RunError } from '../base/errors'
 import { lockFile, removeFolder, requireNewFolder, writeFolderAtomic } from '../base/files'
-import type { TrainingState } from '../makemoe/train/trainer'
+import type { TrainingState } from '../makemoe/train/training-state'
 import {
   type Checkpoint,
   type CheckpointContents,

@@ -23,10 +23,13 @@ import { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import type { Optimizer } from '../makemoe/optim/optimizer'
 import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import type { Dataset } from '../makemoe/text/dataset'
+import type { Compile } from '../makemoe/train/compile'
+import { makeOptimizer } from '../makemoe/train/make-optimizer'
 import type { Stateful } from '../makemoe/train/state-dict'
 import type { Trainable } from '../makemoe/train/step'
-import type { Team } from '../makemoe/train/team'
-import { type Compile, Trainer, type TrainerOptions, type TrainingState } from '../makemoe/train/trainer'
+import { alone, type Team } from '../makemoe/train/team'
+import { Trainer, type TrainerOptions } from '../makemoe/train/trainer'
+import type { TrainingState } from '../makemoe/train/training-state'
 import { type CheckpointContents, loadWeights, saveCheckpoint } from './checkpoint'
 import { whyNotLoadable } from './loadable'
 import { type Parts, type PartsFile, type PartsRecord, recordOf } from './parts'
@@ -164,16 +167,15 @@ export class Run {
   ) {
     const { dataset, streams, parts, partsFile, tags, reportInterval, team, compile: compileStep = compile } = options
     const { model } = contents
-    const parameters = model.namedParameters()
-    const { optimizer = parts?.optimizer?.(team?.trained(parameters) ?? parameters, config) } = options
+    const { optimizer = makeOptimizer(parts ?? {}, config, (team ?? alone).trained(model.namedParameters())) } = options
     this.trainer = new Trainer(model, dataset, config, streams, {
       team,
       compile: compileStep,
-      ...(optimizer ? { optimizer } : {}),
+      optimizer,
+      warn: this.warn,
       ...(reportInterval === undefined ? {} : { reportInterval }),
     })
-    for (const name of state ? this.trainer.restore(state) : [])
-      this.warn(`the checkpoint has a random stream ${name}, which nothing draws from any longer; it is ignored`)
+    if (state) this.trainer.restore(state)
     if (partsFile) writeFileAtomic(join(folder.path, partsFile.name), partsFile.source)
     const tracking = {
       config: contents.config,

@@ -94,7 +94,7 @@ async function measure(request: TeamRequest, hosts: readonly string[], index: nu
   const parameters = model.namedParameters()
   // It stays as it is: processes that go on alone would each learn something else.
   const optimizer = new AdamW(team?.trained(parameters) ?? parameters, { learningRate: 0 })
-  const stepOf = (team?: ClusterTeam) => compile(makeTrainStep(model, optimizer, streams, false, team))
+  const stepOf = (team?: ClusterTeam) => compile(makeTrainStep(model, optimizer, streams, team ? { team } : {}))
   const together = stepOf(team)
   const alone = several ? stepOf(new ClusterTeam(model, member, parallel, false)) : together
   const loads = compile((x: Tensor, y: Tensor) => loadOfLayers(model, x, y, streams, team))

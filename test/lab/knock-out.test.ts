@@ -1,8 +1,8 @@
 import { compile, createStreams, Dataset, exactLoss, presets, SparseMoE, SparseMoELanguageModel, tf, validateConfig } from 'makemoe'
 import { atRandom, knockOut } from 'makemoe/dist/lab/knock-out'
 import { observed } from 'makemoe/dist/lab/observe'
+import type { Compile } from 'makemoe/dist/makemoe/train/compile'
 import { makeLossSum } from 'makemoe/dist/makemoe/train/evaluate'
-import type { Compile } from 'makemoe/dist/makemoe/train/trainer'
 import { describe, expect, test } from 'vitest'
 
 const V = 7

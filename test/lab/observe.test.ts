@@ -1,7 +1,7 @@
 import { type Context, compile, createStreams, Module, presets, SparseMoELanguageModel, type Tensor, tf, validateConfig } from 'makemoe'
 import { coActivation, repetition, shareFromCharacter } from 'makemoe/dist/lab/analysis'
 import { Observation, observe, observed } from 'makemoe/dist/lab/observe'
-import type { Compile } from 'makemoe/dist/makemoe/train/trainer'
+import type { Compile } from 'makemoe/dist/makemoe/train/compile'
 import { describe, expect, test } from 'vitest'
 import { expectClose } from '../support'
 

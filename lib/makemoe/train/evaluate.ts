@@ -2,14 +2,20 @@
  * Evaluation: the original's estimate (mean loss over random batches), and the exact mean over a whole split.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { at } from '../../base/assertions'
+import { readsStateOf } from '../../engine/graph/javascript-state'
 import { crossEntropyRows } from '../../engine/tensor/cross-entropy'
-import type { RandomStream } from '../../engine/tensor/streams'
+import type { RandomStream, Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
+import type { TrainConfig } from '../config'
 import type { SparseMoELanguageModel } from '../model/language-model'
 import type { Context } from '../nn/context'
 import type { Dataset, Split } from '../text/dataset'
-import type { Loss } from './step'
+import type { Compile } from './compile'
+import type { Loss, Trainable } from './step'
+import type { Team } from './team'
+import { setStreamCounters, streamCounters } from './training-state'
 
 export interface EstimateOptions {
   /** Sequences in a batch. */
@@ -41,7 +47,7 @@ export async function estimateLoss(
       const value = loss(x, y)
       sum += at(value.dataSync(), 0) * group
       tf.dispose([x, y, value])
-      await new Promise((resolve) => setImmediate(resolve)) // signals get their turn
+      await nextTurn() // of signals
       if (signal?.aborted) return undefined
     }
     means[split] = sum / iterations
@@ -65,7 +71,7 @@ export function inSubgraphs(loss: Loss, unit: number): Loss {
   }
 }
 
-/** Beyond this many tokens a batch alone keeps the cores busy, and more at a time only leave the cache. */
+/** Above this many tokens one batch already saturates the cores; larger groups only miss the cache. */
 const tokensThatSuffice = 2048
 
 /**
@@ -75,6 +81,57 @@ const tokensThatSuffice = 2048
 export function evalGroupSize(independent: boolean, tokens: number): number {
   if (!independent) return subgraphs
   return tokens > tokensThatSuffice ? 1 : 4 * subgraphs
+}
+
+/** The evaluations of one training: the loss is compiled once. */
+export class Evaluation {
+  private readonly loss: Loss & { readonly dispose?: () => void }
+  /** Batches that are computed at a time. */
+  private readonly together: number
+
+  constructor(
+    model: Trainable,
+    private readonly dataset: Dataset,
+    private readonly streams: Streams,
+    { batchSize }: TrainConfig,
+    compile: Compile,
+    private readonly team: Team,
+  ) {
+    const independent = model.rowsAreIndependent?.(false) ?? false
+    this.together = evalGroupSize(independent, batchSize * dataset.blockSize)
+    const ctx: Context = { training: false, streams, share: team.share }
+    const loss = inSubgraphs((x, y) => model.loss(x, y, ctx), independent ? 1 : batchSize / team.size)
+    const evaluation = (x: Tensor, y: Tensor): Tensor => {
+      team.begin(`evaluation of ${x.shape}`)
+      return tf.tidy(() => at(Object.values(team.means({ loss: loss(x, y) })), 0))
+    }
+    this.loss = compile(readsStateOf(evaluation, model))
+  }
+
+  /**
+   * The mean loss over random batches of both splits, in nats.
+   * @returns undefined if it was stopped; the streams are then as before
+   */
+  async run(
+    { batchSize, evalIters: iterations }: TrainConfig,
+    signal: AbortSignal | undefined,
+  ): Promise<Record<Split, number> | undefined> {
+    const before = streamCounters(this.streams)
+    const { together, streams, team } = this
+    const result = await estimateLoss(this.loss, this.dataset, {
+      batchSize,
+      iterations,
+      together,
+      stream: streams.evaluation,
+      signal: team.size > 1 ? undefined : signal, // processes that wait for each other stop together
+    })
+    if (!result) setStreamCounters(streams, before)
+    return result
+  }
+
+  dispose(): void {
+    this.loss.dispose?.()
+  }
 }
 
 /** The sum of the cross-entropies of all tokens of a batch, in nats; a scalar. To be compiled, or not. */

@@ -28,3 +28,38 @@ export function readNumbers(tensors: Readonly<Record<string, Tensor>>): Record<s
   }
   return numbers
 }
+
+/** A number over training: its value at each step that reported it. */
+export interface Reported {
+  readonly steps: readonly number[]
+  readonly values: readonly number[]
+}
+
+/** Collects rows of metrics by name. */
+export class Reports {
+  private readonly series = new Map<string, { steps: number[]; values: number[] }>()
+
+  add({ step, ...numbers }: Metric): void {
+    for (const [name, value] of Object.entries(numbers)) {
+      if (value === undefined) continue
+      const reported = this.series.get(name) ?? { steps: [], values: [] }
+      this.series.set(name, reported)
+      reported.steps.push(step)
+      reported.values.push(value)
+    }
+  }
+
+  /** What was reported, by name. */
+  get byName(): ReadonlyMap<string, Reported> {
+    return this.series
+  }
+}
+
+/** Which numbers of a step are not finite: the loss, and the first report in the order of the forward pass, if the step reported. */
+export function notFinite(step: number, numbers: Readonly<Record<string, number>>): string {
+  const isLoss = (name: string): boolean => /^(loss|objective)(\/|$)/.test(name) || name === 'gradient_norm'
+  const wrong = Object.entries(numbers).filter(([, value]) => !Number.isFinite(value))
+  const first = wrong.find(([name]) => !isLoss(name))
+  const [name, value] = wrong.find(([name]) => isLoss(name)) ?? ['loss', Number.NaN]
+  return `${name} of step ${step} is ${value}${first ? `; the first report that is not finite is ${first[0]}` : ''}`
+}

@@ -31,7 +31,7 @@ export function describeProgress({ step, steps, loss, tokensPerSecond, secondsLe
 const lastSteps = 101
 
 /** Times the steps and evaluations of one run. */
-export class Pace {
+export class StepTimer {
   private readonly stepTimes: number[] = []
   private evaluationMs = 0
 

@@ -4,13 +4,13 @@
  */
 import { ShapeError } from '../../base/errors'
 import { readsStateOf } from '../../engine/graph/javascript-state'
-import { op } from '../../engine/tensor/op'
 import type { Streams } from '../../engine/tensor/streams'
-import { type Scalar, type Tensor, tf, type Variable } from '../../engine/tensor/tf'
+import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import type { Context } from '../nn/context'
 import type { NamedParameter } from '../nn/module'
 import type { Optimizer } from '../optim/optimizer'
-import type { Team } from './team'
+import { clipped, gradientsOf } from './gradients'
+import { alone, type Team } from './team'
 
 /** The loss of a batch; x and y int32 [B, T]. */
 export type Loss = (x: Tensor, y: Tensor) => Tensor
@@ -25,23 +25,14 @@ export interface Trainable {
 }
 
 /**
- * The gradients of a loss by the given parameters, in their order. A parameter that the loss does not reach gets zeros; PyTorch would leave
- * it out of the update, weight decay included.
- */
-export function gradientsOf(loss: () => Tensor, parameters: readonly Variable[]): { loss: Tensor; gradients: Tensor[] } {
-  const { value, grads } = tf.variableGrads(() => loss() as Scalar, [...parameters])
-  return { loss: value, gradients: parameters.map((parameter) => grads[parameter.name] ?? tf.zerosLike(parameter)) }
-}
-
-/**
- * What a step tells, by name: `loss`; with auxiliary losses `loss/<name>`, summed over the layers, and `objective`, the sum of all;
+ * What a step reports, by name: `loss`; with auxiliary losses `loss/<name>`, summed over the layers, and `objective`, the sum of all;
  * from a reporting step `gradient_norm` and what the parts reported. Scalars and vectors, to be disposed of.
  */
 export type StepResult = Readonly<Record<string, Tensor>>
 
 export type TrainStep = (x: Tensor, y: Tensor) => StepResult
 
-/** Copies of tensors by name, which outlive the forward pass that tidies up behind itself; what a part gave stays its own. */
+/** Copies of tensors by name that survive the pass's tf.tidy; the originals stay with their part. */
 class Collected {
   readonly byName = new Map<string, Tensor[]>()
 
@@ -61,49 +52,81 @@ class Collected {
   }
 }
 
-/**
- * A step that trains a model.
- * @param reporting whether it also tells the gradient's norm and what the parts report; the training is the same to the bit
- * @param team the processes that train the model together, if there are several; x and y are then this one's share of the batch
- */
-export function makeTrainStep(model: Trainable, optimizer: Optimizer, streams: Streams, reporting = false, team?: Team): TrainStep {
-  const named = model.namedParameters()
-  const parameters = (team?.trained(named) ?? named).map(([, variable]) => variable)
-  function step(x: Tensor, y: Tensor): StepResult {
-    team?.begin(reporting ? 'reporting step' : 'step')
-    return tf.tidy(() => {
-      const losses = new Collected('', 0)
-      const reports = new Collected('report ', 1)
-      const ctx: Context = {
-        training: true,
-        streams,
-        addLoss: (name, value) => losses.add(`loss/${name}`, value),
-        ...(reporting ? { report: reports.add } : {}),
-        ...(team ? { share: team.share } : {}),
-      }
-      const { loss: objective, gradients: own } = gradientsOf(() => {
+/** What all steps of one training have in common. */
+export interface StepOptions {
+  /** Whether the step also reports the gradient's norm and what the parts report; the training is the same to the bit. */
+  readonly reporting?: boolean
+  /** The processes that train the model together; x and y are then this one's share of the batch. Default: `alone`. */
+  readonly team?: Team
+  /** The gradient is scaled down to this norm where it is longer; absent: never. */
+  readonly clipNorm?: number | undefined
+  /** Called with the names of parameters that the loss does not reach. */
+  readonly onUnreached?: (names: readonly string[]) => void
+}
+
+/** A forward and a backward pass: what it reports (no norm yet), and the gradients by the parameters. */
+export function makePass(
+  model: Trainable,
+  parameters: readonly NamedParameter[],
+  streams: Streams,
+  { reporting = false, team = alone, onUnreached }: StepOptions,
+): (x: Tensor, y: Tensor) => { readonly result: StepResult; readonly gradients: readonly Tensor[] } {
+  const variables: Variable[] = parameters.map(([, variable]) => variable)
+  const nameUnreached = (positions: readonly number[]): void => onUnreached?.(positions.flatMap((i) => parameters[i]?.[0] ?? []))
+  return function pass(x, y) {
+    const losses = new Collected('', 0)
+    const reports = new Collected('report ', 1)
+    const ctx: Context = {
+      training: true,
+      streams,
+      addLoss: (name, value) => losses.add(`loss/${name}`, value),
+      ...(reporting ? { report: reports.add } : {}),
+      share: team.share,
+    }
+    const { loss: objective, gradients } = gradientsOf(
+      () => {
         losses.add('loss', model.loss(x, y, ctx))
         return tf.addN(losses.all())
-      }, parameters)
-      const gradients = team?.gradients(own) ?? own
-      optimizer.apply(gradients)
-      const result: Record<string, Tensor> = {}
-      for (const [name, values] of losses.byName) result[name] = tf.addN(values)
-      if (losses.byName.size > 1) result.objective = objective
-      if (reporting) {
-        result.gradient_norm = team?.norm(gradients) ?? norm(gradients)
-        for (const [name, values] of reports.byName) result[name] = mean(values)
-      }
-      const told = team?.means(result) ?? result
-      tf.dispose([...losses.all(), ...reports.all()])
-      return told
+      },
+      variables,
+      nameUnreached,
+    )
+    const result: Record<string, Tensor> = {}
+    for (const [name, values] of losses.byName) result[name] = tf.addN(values)
+    if (losses.byName.size > 1) result.objective = objective
+    for (const [name, values] of reports.byName) result[name] = mean(values)
+    tf.dispose([...losses.all(), ...reports.all()])
+    return { result, gradients }
+  }
+}
+
+/** The rest of a step: what the processes exchange, and the update. */
+export function makeUpdate(
+  optimizer: Optimizer,
+  { reporting = false, team = alone, clipNorm }: StepOptions,
+): (gradients: readonly Tensor[], result: StepResult) => StepResult {
+  return function update(own, result) {
+    const gradients = team.gradients(own)
+    const norm = reporting || clipNorm !== undefined ? team.norm(gradients) : undefined
+    optimizer.apply(norm && clipNorm !== undefined ? clipped(gradients, norm, clipNorm) : gradients)
+    return team.means({ ...result, ...(reporting && norm ? { gradient_norm: norm } : {}) })
+  }
+}
+
+/** A step that trains a model on a batch. */
+export function makeTrainStep(model: Trainable, optimizer: Optimizer, streams: Streams, options: StepOptions = {}): TrainStep {
+  const { reporting = false, team = alone } = options
+  const pass = makePass(model, team.trained(model.namedParameters()), streams, options)
+  const update = makeUpdate(optimizer, options)
+  function step(x: Tensor, y: Tensor): StepResult {
+    team.begin(reporting ? 'reporting step' : 'step')
+    return tf.tidy(() => {
+      const { result, gradients } = pass(x, y)
+      return update(gradients, result)
     })
   }
   return readsStateOf(step, model, optimizer)
 }
-
-/** The root of the sum of all squares; a scalar. */
-const norm = (tensors: readonly Tensor[]): Tensor => tf.sqrt(tf.mul(2, tf.addN(tensors.map((tensor) => op('L2Loss', [tensor])))))
 
 /** What one part reported several times in a step counts as its mean. */
 const mean = (values: readonly Tensor[]): Tensor => tf.div(tf.addN(values.map((value) => tf.cast(value, 'float32'))), values.length)

@@ -1,48 +1,39 @@
 /**
- * The training loop: evaluate now and then, take a batch, make a step, tell whoever listens. Everything else is passed in.
+ * The training loop: evaluate from time to time, take a batch, make a step (loss, gradients, update), report. Everything else is passed in.
  */
-import { at } from '../../base/assertions'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { TrainingError } from '../../base/errors'
-import { readsStateOf } from '../../engine/graph/javascript-state'
 import type { Streams } from '../../engine/tensor/streams'
-import { type Tensor, tf } from '../../engine/tensor/tf'
-import type { TrainConfig } from '../config'
-import type { StateDict } from '../nn/module'
-import { optimizers } from '../optim'
+import { tf } from '../../engine/tensor/tf'
+import { type TrainConfig, withDefaults } from '../config'
 import type { Optimizer } from '../optim/optimizer'
 import type { Dataset } from '../text/dataset'
-import { estimateLoss, evalGroupSize, inSubgraphs } from './evaluate'
-import { type Metric, readNumbers } from './metrics'
-import { Pace, type Progress } from './pace'
-import { learningRateAt } from './schedule'
-import { type Loss, makeTrainStep, type Trainable, type TrainStep } from './step'
-import { type StreamCounters, setStreamCounters, streamCounters } from './stream-counters'
-import type { Team } from './team'
-
-/** Everything that resuming to the bit needs, besides the model's weights. */
-export interface TrainingState {
-  /** Steps made so far. */
-  readonly step: number
-  readonly streams: StreamCounters
-  /** The last evaluation's validation loss, in nats; absent before the first. */
-  readonly valLoss?: number | undefined
-  /** The optimizer's variables. */
-  readonly optimizer: StateDict
-}
-
-/** Turns a function of tensors into a faster one of the same signature; the identity leaves it eager. */
-export type Compile = <Args extends unknown[], R>(fn: (...args: Args) => R) => (...args: Args) => R
+import { type BatchStep, makeBatchStep } from './batch-step'
+import { type Compile, eager } from './compile'
+import { Evaluation } from './evaluate'
+import { makeOptimizer } from './make-optimizer'
+import { type Metric, notFinite } from './metrics'
+import { type Progress, StepTimer } from './pace'
+import { rateOf, type Schedule, schedules } from './schedule'
+import type { Trainable } from './step'
+import { alone, type Team } from './team'
+import { setStreamCounters, streamCounters, type TrainingState, valuesOf } from './training-state'
+import { onceNamed } from './unreached'
 
 export interface TrainerOptions {
   readonly compile?: Compile
-  /** Default: the one that the config names, or AdamW. */
-  readonly optimizer?: Optimizer
-  /** The processes that train the model together; the dataset and the streams are then this one's share of them. */
+  /** Default: the one that the config names. */
+  readonly optimizer?: Optimizer | undefined
+  /** Default: the one that the config names. */
+  readonly schedule?: Schedule | undefined
+  /** The processes that train the model together; the dataset and the streams are then this one's share of them. Default: `alone`. */
   readonly team?: Team | undefined
   readonly onMetric?: (metric: Metric) => void
   readonly onProgress?: (progress: Progress) => void
   /** Called after a step, before the evaluation that may follow. */
   readonly onStep?: (step: number) => void
+  /** Takes what a person should know. Default: console.log. */
+  readonly warn?: (message: string) => void
   /** Training stops after the current step. */
   readonly signal?: AbortSignal | undefined
   /** Steps between reports: gradient norm, speed, and what the parts report. Default 10. */
@@ -50,46 +41,44 @@ export interface TrainerOptions {
 }
 
 /** Trains a model on a dataset; can be stopped and resumed. */
-export class Trainer {
+export class Trainer<Model extends Trainable = Trainable> {
   readonly optimizer: Optimizer
   /** Steps made so far. */
   step = 0
   /** The last evaluation's validation loss. */
   valLoss: number | undefined
-  private readonly trainStep: TrainStep
-  private readonly reportingStep: TrainStep
-  private readonly evalLoss: Loss
-  private readonly evalGroup: number
-  private readonly team: Team | undefined
-  /** Whether the processes of a team have agreed to stop. */
-  private stopping = false
+  private readonly team: Team
+  private readonly schedule: Schedule
+  private readonly batchStep: BatchStep
+  private readonly evaluation: Evaluation
 
   constructor(
-    readonly model: Trainable,
+    readonly model: Model,
     readonly dataset: Dataset,
     public config: TrainConfig,
     readonly streams: Streams,
     private options: TrainerOptions = {},
   ) {
-    const { compile = (fn) => fn, team } = options
+    const { compile = eager, team = alone, optimizer } = options
+    const { batchSize, schedule, accumulate, clipNorm } = withDefaults(config)
+    const { blockSize } = dataset
     this.team = team
-    const parameters = model.namedParameters()
-    this.optimizer = options.optimizer ?? optimizers[config.optimizer ?? 'adamw'](team?.trained(parameters) ?? parameters, config)
-    this.trainStep = compile(makeTrainStep(model, this.optimizer, streams, false, team))
-    this.reportingStep = compile(makeTrainStep(model, this.optimizer, streams, true, team))
-    const independent = model.rowsAreIndependent?.(false) ?? false
-    this.evalGroup = evalGroupSize(independent, config.batchSize * dataset.blockSize)
-    const rows = config.batchSize / (team?.size ?? 1)
-    const loss = inSubgraphs((x, y) => model.loss(x, y, { training: false, streams, share: team?.share }), independent ? 1 : rows)
-    const evaluation = (x: Tensor, y: Tensor): Tensor => {
-      team?.begin(`evaluation of ${x.shape}`)
-      return tf.tidy(() => (team ? at(Object.values(team.means({ loss: loss(x, y) })), 0) : loss(x, y)))
-    }
-    this.evalLoss = compile(readsStateOf(evaluation, model))
+    this.schedule = options.schedule ?? schedules[schedule]
+    this.optimizer = optimizer ?? makeOptimizer({}, config, team.trained(model.namedParameters()))
+    const onUnreached = onceNamed((message) => (this.options.warn ?? console.log)(message))
+    this.batchStep = makeBatchStep(model, this.optimizer, streams, compile, {
+      team,
+      accumulate,
+      clipNorm,
+      batchSize,
+      blockSize,
+      onUnreached,
+    })
+    this.evaluation = new Evaluation(model, dataset, streams, config, compile, team)
   }
 
-  /** Changes who is told, and the signal: a cell that trains on brings its own. */
-  listen(options: Omit<TrainerOptions, 'compile' | 'optimizer' | 'team'>): void {
+  /** Changes the listeners and the signal: a cell that trains on brings its own. */
+  listen(options: Omit<TrainerOptions, 'compile' | 'optimizer' | 'schedule' | 'team'>): void {
     this.options = { ...this.options, ...options }
   }
 
@@ -101,103 +90,82 @@ export class Trainer {
    */
   async run(steps = this.config.steps): Promise<boolean> {
     this.config = { ...this.config, steps }
-    const { evalInterval, batchSize } = this.config
-    const pace = new Pace(this.config, batchSize * this.dataset.blockSize)
+    const timer = new StepTimer(this.config, this.config.batchSize * this.dataset.blockSize)
     while (this.step < steps) {
-      // Signals and servers get their turn, before the first step too: what a cell does before it waits for the first time, an interrupt breaks.
-      await new Promise((resolve) => setImmediate(resolve))
+      await nextTurn() // of signals and servers, before the first step too: what a cell does before it first waits, an interrupt breaks
       const { onMetric, onProgress, onStep, signal, reportInterval = 10 } = this.options
-      if (this.team ? this.stopping : signal?.aborted) return false
+      if (this.team.stops(signal?.aborted ?? false)) return false
       const { step } = this
-      if (step % evalInterval === 0 || step === steps - 1) {
-        const losses = await pace.evaluation(() => this.evaluate())
+      if (step % this.config.evalInterval === 0 || step === steps - 1) {
+        const losses = await timer.evaluation(() => this.evaluate())
         if (!losses) return false
         this.valLoss = losses.val
         onMetric?.({ step, train_loss: losses.train, val_loss: losses.val })
       }
       const reporting = step % reportInterval === 0
-      const numbers = pace.step(() => this.trainOnce(reporting))
-      const { tokensPerSecond } = pace
+      const numbers = timer.step(() => this.trainOnce(reporting))
+      const { tokensPerSecond } = timer
       onMetric?.({ step, ...numbers, ...(reporting ? { tokens_per_second: tokensPerSecond } : {}) })
-      onProgress?.({ step: this.step, steps, loss: numbers.loss, tokensPerSecond, secondsLeft: pace.secondsLeft(this.step) })
+      onProgress?.({ step: this.step, steps, loss: numbers.loss, tokensPerSecond, secondsLeft: timer.secondsLeft(this.step) })
       onStep?.(this.step)
     }
     return true
   }
 
   /**
-   * Makes one step.
+   * Makes one step: a batch, its loss, the gradients, the update.
    * @param reporting whether the parts report
    * @returns the losses in nats, and what was reported
-   * @throws TrainingError if a loss is not finite
+   * @throws TrainingError if a loss is not finite; ConfigError if the schedule gives no learning rate
    */
   trainOnce(reporting = false): Record<string, number> & { readonly loss: number } {
-    const rate = learningRateAt(this.step, { ...this.config, learningRate: this.optimizer.initialRate })
-    if (this.config.schedule !== 'constant') tf.tidy(() => this.optimizer.learningRate.assign(tf.scalar(rate)))
-    const { x, y } = this.dataset.randomBatch('train', this.config.batchSize, this.streams.data)
-    this.team?.requestStop(this.options.signal?.aborted ?? false)
-    const { stop = 0, ...numbers } = readNumbers((reporting ? this.reportingStep : this.trainStep)(x, y))
-    this.stopping = stop > 0
-    tf.dispose([x, y])
+    const rate = this.setRate()
+    const batch = this.dataset.randomBatch('train', this.config.batchSize, this.streams.data)
+    this.team.requestStop(this.options.signal?.aborted ?? false)
+    const numbers = this.team.agreed(this.batchStep.run(batch, reporting))
+    tf.dispose([batch.x, batch.y])
     const { loss = Number.NaN, objective = loss } = numbers
-    if (!Number.isFinite(objective)) throw notFinite(this.step, numbers)
+    if (!Number.isFinite(objective)) throw new TrainingError(notFinite(this.step, numbers))
     this.step++
-    this.team?.compareWeights(this.step)
+    this.team.compareWeights(this.step)
     return { ...numbers, loss, ...(reporting ? { learning_rate: rate } : {}) }
+  }
+
+  private setRate(): number {
+    const rate = rateOf(this.schedule, this.step, { ...this.config, learningRate: this.optimizer.initialRate })
+    if (this.schedule !== schedules.constant) tf.tidy(() => this.optimizer.learningRate.assign(tf.scalar(rate)))
+    return rate
   }
 
   /**
    * The mean loss over random batches of both splits, in nats.
    * @returns undefined if it was stopped; the streams are then as before
    */
-  async evaluate(): Promise<{ train: number; val: number } | undefined> {
-    const { batchSize, evalIters: iterations } = this.config
-    const before = streamCounters(this.streams)
-    const { evalGroup: together, streams, options } = this
-    const result = await estimateLoss(this.evalLoss, this.dataset, {
-      batchSize,
-      iterations,
-      together,
-      stream: streams.evaluation,
-      signal: this.team ? undefined : options.signal, // processes that wait for each other must stop together
-    })
-    if (!result) setStreamCounters(streams, before)
-    return result
+  evaluate(): Promise<{ train: number; val: number } | undefined> {
+    return this.evaluation.run(this.config, this.options.signal)
   }
 
   /** What resuming from here needs, besides the weights; in a team it brings all weights into the model too. */
   state(): TrainingState {
-    const optimizer: StateDict = new Map()
-    for (const [name, variable] of this.optimizer.state())
-      optimizer.set(name, { shape: variable.shape, values: Float32Array.from(variable.dataSync()) })
-    const whole = this.team?.gather(optimizer) ?? optimizer
-    return { step: this.step, streams: streamCounters(this.streams), valLoss: this.valLoss, optimizer: whole }
+    const optimizer = this.team.gather(valuesOf(this.optimizer.state()))
+    return { step: this.step, streams: streamCounters(this.streams), valLoss: this.valLoss, optimizer }
   }
 
   /**
    * Goes back to a saved state; the weights are restored by whoever loads the model.
-   * @returns names of saved random streams that there are no longer
    * @throws CheckpointError if it is of another model or optimizer
    */
-  restore({ step, streams, valLoss, optimizer }: TrainingState): string[] {
-    this.optimizer.restore(this.team?.own(optimizer) ?? optimizer)
+  restore({ step, streams, valLoss, optimizer }: TrainingState): void {
+    this.optimizer.restore(this.team.own(optimizer))
     this.step = step
     this.valLoss = valLoss
-    return setStreamCounters(this.streams, streams)
+    setStreamCounters(this.streams, streams)
   }
 
   /** Frees the optimizer's variables and the compiled steps; the model stays. */
   dispose(): void {
     this.optimizer.dispose()
-    for (const compiled of [this.trainStep, this.reportingStep, this.evalLoss])
-      if ('dispose' in compiled && typeof compiled.dispose === 'function') compiled.dispose()
+    this.batchStep.dispose()
+    this.evaluation.dispose()
   }
-}
-
-/** Says which number is not finite first, in the order of the forward pass, if the step reported. */
-function notFinite(step: number, numbers: Readonly<Record<string, number>>): TrainingError {
-  const isLoss = (name: string): boolean => /^(loss|objective)(\/|$)/.test(name) || name === 'gradient_norm'
-  const first = Object.entries(numbers).find(([name, value]) => !isLoss(name) && !Number.isFinite(value))
-  const loss = Object.entries(numbers).find(([name, value]) => isLoss(name) && !Number.isFinite(value)) ?? ['loss', Number.NaN]
-  return new TrainingError(`${loss[0]} of step ${step} is ${loss[1]}${first ? `; the first report that is not finite is ${first[0]}` : ''}`)
 }

@@ -7,19 +7,20 @@ import { at, valueAt } from '../../base/assertions'
 import { ConfigError, TrainingError } from '../../base/errors'
 import { compile } from '../../engine/graph/compile'
 import { op } from '../../engine/tensor/op'
-import type { RandomStream, Streams } from '../../engine/tensor/streams'
+import type { Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { SparseMoELanguageModel } from '../../makemoe/model/language-model'
 import { SparseMoE } from '../../makemoe/moe/sparse-moe'
 import type { BatchShare } from '../../makemoe/nn/context'
 import { assignParameter, type NamedParameter, type StateDict } from '../../makemoe/nn/module'
 import type { Dataset } from '../../makemoe/text/dataset'
+import { partOfStreams } from '../../makemoe/train/part-of-draws'
 import type { Team } from '../../makemoe/train/team'
 import { Collectives } from './collectives'
 import { expertExchange } from './expert-exchange'
 import type { Member, Parallelism } from './member'
 
-/** Gradients travel in about so many pieces: fewer, larger messages are faster. */
+/** Gradients travel in about this many messages: fewer, larger messages are faster. */
 const buckets = 4
 /** Steps between comparisons of the weights. */
 const compareEvery = 100
@@ -44,20 +45,11 @@ export function shareOfDataset(dataset: Dataset, { hosts, index }: Member): Data
  * @param tokens in this process's share of a batch
  */
 export function shareOfStreams(streams: Streams, { hosts, index }: Member, tokens: number): Streams {
-  const share = (stream: RandomStream): RandomStream => {
-    const part =
-      (draw: (shape: readonly number[]) => Tensor) =>
-      (shape: readonly number[]): Tensor => {
-        const axis = shape.length === 3 && shape[1] === tokens ? 1 : 0 // [K, N, ...], else sequences or tokens come first
-        const whole = draw(shape.map((size, along) => (along === axis ? size * hosts.length : size)))
-        const begin = shape.map((size, along) => (along === axis ? size * index : 0))
-        return tf.slice(whole, begin, [...shape])
-      }
-    const draws = { bits: stream.bits, uniform: stream.uniform, normal: stream.normal }
-    const shared = Object.entries(draws).map(([name, draw]) => [name, part(draw.bind(stream))])
-    return Object.assign(Object.create(stream), stream, Object.fromEntries(shared))
-  }
-  return { ...streams, dropout: share(streams.dropout), noise: share(streams.noise) }
+  return partOfStreams(streams, hosts.length, tokens, (whole, axis, size) => {
+    const begin = whole.shape.map((_, along) => (along === axis ? size * index : 0))
+    const shape = whole.shape.map((all, along) => (along === axis ? size : all))
+    return tf.slice(whole, begin, shape)
+  })
 }
 
 /** The processes as one of them sees them. */
@@ -71,6 +63,8 @@ export class ClusterTeam implements Team {
   private readonly collectives: Collectives
   private readonly stop = tf.tidy(() => tf.variable(tf.scalar(0), false))
   private names: string[] = []
+  /** Whether the processes have agreed to stop. */
+  private stopping = false
   private readonly checksum: () => Tensor
 
   /**
@@ -171,6 +165,15 @@ export class ClusterTeam implements Team {
     const all = { ...values, stop: this.stop }
     const means = this.meansOf(Object.values(all))
     return Object.fromEntries(Object.keys(all).map((name, i) => [name, at(means, i)]))
+  }
+
+  agreed({ stop = 0, ...numbers }: Readonly<Record<string, number>>): Record<string, number> {
+    this.stopping = stop > 0
+    return numbers
+  }
+
+  stops(): boolean {
+    return this.stopping
   }
 
   requestStop(asked: boolean): void {

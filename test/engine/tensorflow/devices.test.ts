@@ -67,7 +67,7 @@ beforeAll(() => {
       const config = { ...presets.default, nEmbed: 16, nHead: 2, nLayer: 1, blockSize: 8, numExperts: 4, vocabSize: 11, capacityFactor }
       const streams = createStreams(7)
       const model = new SparseMoELanguageModel(config, streams.init)
-      const step = compile(makeTrainStep(model, new AdamW(model.namedParameters()), streams, true))
+      const step = compile(makeTrainStep(model, new AdamW(model.namedParameters()), streams, { reporting: true }))
       const evaluate = compile((x: Tensor, y: Tensor) => model.loss(x, y, { training: false, streams }))
       const sample = compile((window: Tensor, last: Tensor) => {
         const options = { temperature: 0.9, sampleTopK: 5, sampleTopP: 0.9 }
