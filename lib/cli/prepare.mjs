@@ -1,6 +1,7 @@
 // What every command needs first. Plain JavaScript, because it runs before anything is installed or compiled: it checks Node and the system,
 // installs the npm packages (no install scripts) and compiles.
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { npmArguments, npmEnvironment, Packages } from './setup/packages.mjs'
@@ -62,4 +63,12 @@ export async function prepare(...projects) {
   )
   await import('./bundle.mjs')
   giveBack()
+  returnToCaller()
+}
+
+/** npm runs scripts in the project's folder; relative paths are meant from where the person called it. */
+function returnToCaller() {
+  const { npm_command, npm_package_json, INIT_CWD } = process.env
+  const byNpm = npm_command !== undefined && npm_package_json === join(root, 'package.json') && process.cwd() === root
+  if (byNpm && INIT_CWD !== undefined && existsSync(INIT_CWD)) process.chdir(INIT_CWD)
 }

@@ -188,7 +188,6 @@ async function train(config: Config, options: TrainOptions): Promise<number> {
   const { corpus, tokenizer, dataset, parts, partsFile } = prepared
   const streams = createStreams(config.seed)
   const model = buildModel(config, tokenizer.vocabSize, streams.init, parts)
-  const path = options.out ?? newRunPath(options.preset ?? 'default', config.seed)
   const text = { sha256: corpus.sha256(), path: recordedPath(options.text) }
   const contents = { model, tokenizer, config, text, parts: recordOf(parts, partsFile) }
   const say = isSilent(options) ? (): void => {} : console.log
@@ -196,7 +195,8 @@ async function train(config: Config, options: TrainOptions): Promise<number> {
   say(`parameters: ${model.parameterCount() / 1e6} M (${model.activeParameterCount() / 1e6} M active per token)`)
   const cluster = teamOf(options, { config, model, dataset, streams, facts: factsOf(config, text.sha256, prepared, 'start') })
   if (isSilent(options)) return assist(config, options, { ...cluster, model }, prepared)
-  return run((common) => new Run(RunFolder.create(path), contents, config, { ...common, ...cluster }), config, options, prepared)
+  const folder = (): RunFolder => RunFolder.create(options.out ?? newRunPath(options.preset ?? 'default', config.seed))
+  return run((common) => new Run(folder(), contents, config, { ...common, ...cluster }), config, options, prepared)
 }
 
 /**

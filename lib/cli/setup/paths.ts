@@ -2,7 +2,10 @@
  * Where the setup puts things. In the project, all inside it: removing `.venv` and `node_modules` removes it all. Where lib is an installed
  * package, in the user's cache, which all folders share; runs and MLflow's records then belong to the working folder.
  */
+import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { messageOf } from '../../base/assertions'
+import { RunError } from '../../base/errors'
 import { isInstalled, packageRoot } from '../../base/installed'
 import { cachedTensorflow, userCache } from '../../engine/tensorflow/libraries'
 
@@ -40,6 +43,17 @@ export const paths = {
   notebooks: () => inProject('notebooks', () => process.cwd()),
 }
 
-/** Where a new run goes if nobody says where: named by its preset, its seed and the time. */
-export const newRunPath = (preset: string, seed: number): string =>
-  join(paths.runs(), `${preset}-${seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`)
+/** Makes the folder of a new run if nobody says where: named by its preset, its seed and the time; no other run gets the same. */
+export function newRunPath(preset: string, seed: number): string {
+  mkdirSync(paths.runs(), { recursive: true })
+  const path = join(paths.runs(), `${preset}-${seed}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}`)
+  for (let count = 1; ; count++) {
+    const numbered = count === 1 ? path : `${path}-${count}`
+    try {
+      mkdirSync(numbered)
+      return numbered
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw new RunError(`cannot write ${numbered}: ${messageOf(error)}`)
+    }
+  }
+}
