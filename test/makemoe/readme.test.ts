@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
+// Where this fails, test/makemoe/reading-order.mjs puts the counts right.
 const folder = join(__dirname, '../../lib/makemoe')
 const named = [...readFileSync(join(folder, 'README.md'), 'utf8').matchAll(/`([\w/-]+\.ts)` \((\d+)\)/g)].map(
   ([, file = '', lines]) => [file, Number(lines)] as const,
