@@ -5,6 +5,7 @@ import { basename, resolve } from 'node:path'
 import { createJiti } from 'jiti'
 import { messageOf } from '../base/assertions'
 import { ConfigError, MakemoeError } from '../base/errors'
+import { tfjsModule, tfjsModules } from '../engine/tensor/tfjs-modules'
 import { sha256Of } from '../runs/checkpoint'
 import { checkPartNames, type Parts, type PartsFile } from '../runs/parts'
 
@@ -30,7 +31,9 @@ export async function importFile(file: string, what: string): Promise<{ exported
     throw wrong(`cannot be read: ${messageOf(error)}`)
   }
   // The same lib as the commands': two copies would have two classes Module, and two TensorFlows.
-  const jiti = createJiti(__filename, { virtualModules: { makemoe: require('../index') }, moduleCache: false, fsCache: false })
+  const virtualModules: Record<string, unknown> = { makemoe: require('../index') }
+  for (const name of tfjsModules) Object.defineProperty(virtualModules, name, { enumerable: true, get: tfjsModule })
+  const jiti = createJiti(__filename, { virtualModules, moduleCache: false, fsCache: false })
   try {
     // Newer Node versions add module.exports to the names of a CommonJS file.
     const { default: _default, 'module.exports': _whole, ...exported } = await jiti.import<Record<string, unknown>>(path)

@@ -96,6 +96,21 @@ test("code in a run's folder is not executed by itself", () => {
   file('run/parts.ts', parts)
 })
 
+test("tfjs under any of its names is lib's, so that its gradients are found", () => {
+  const imports = `
+import * as whole from '@tensorflow/tfjs'
+import { matMul } from '@tensorflow/tfjs-core'
+import * as node from '@tensorflow/tfjs-node'
+import * as gpu from '@tensorflow/tfjs-node-gpu'
+import { tf } from 'makemoe'
+if ([whole, node, gpu].some((copy) => copy.add !== tf.add || copy.variable !== tf.variable) || matMul !== tf.matMul) throw new Error('another copy')
+`
+  const copies = `${imports}${parts.replace("'./constants'", "'./constants.ts'").replace(' tf,', '').replace('tf.topk', 'whole.topk').replace('tf.mul(this', 'gpu.mul(this')}`
+  file('copies.ts', copies)
+  const { status, stderr } = makemoe('train', ...sizes, '--steps', '2', '--text', 'text.txt', '--parts', 'copies.ts', '--out', 'copies')
+  expect([status, stderr]).toEqual([0, ''])
+})
+
 describe('a file of parts that cannot be used: one line, nothing written', () => {
   test.each<[string, string, RegExp]>([
     ['an unknown name', 'export const ruoter = () => {}', /parts: got ruoter, expected some of .*did you mean router\?/],

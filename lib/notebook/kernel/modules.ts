@@ -5,8 +5,9 @@
 import { readFileSync, statSync } from 'node:fs'
 import Module, { createRequire } from 'node:module'
 import { dirname, join, sep } from 'node:path'
+import { tfjsModule, tfjsModules } from '../../engine/tensor/tfjs-modules'
 import { keepScript } from './places'
-import { rewrite, tensorFlowModules } from './rewriting'
+import { rewrite } from './rewriting'
 import { ts } from './typescript'
 
 /** Node's module loader; these parts have no declaration. */
@@ -47,9 +48,7 @@ const isOwn = (file: string | undefined): boolean =>
 export function changeLoader(): void {
   const load = loader._load
   loader._load = function (request, parent, isMain) {
-    if (!tensorFlowModules.includes(request) || !isOwn(parent?.filename)) return load.call(this, request, parent, isMain)
-    const { tf }: typeof import('../../engine/tensor/tf') = require('../../engine/tensor/tf')
-    return tf
+    return tfjsModules.includes(request) && isOwn(parent?.filename) ? tfjsModule() : load.call(this, request, parent, isMain)
   }
   loader._extensions['.ts'] = (module, file) => {
     loadedAt.set(file, changedAt(file))

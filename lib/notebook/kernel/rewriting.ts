@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import type * as Compiler from '@tslab/typescript-for-tslab'
+import { tfjsModules } from '../../engine/tensor/tfjs-modules'
 import { ts } from './typescript'
 
 interface Edit {
@@ -20,9 +21,6 @@ export interface Rewritten {
   original(offset: number): number
 }
 
-/** tfjs and what contains it: all of them are the one of lib. */
-export const tensorFlowModules: readonly string[] = ['', '-core', '-node', '-node-gpu'].map((end) => `@tensorflow/tfjs${end}`)
-
 const lib = dirname(require.resolve('makemoe/package.json'))
 
 /** Rewrites a cell, or a file in `folder`, of which only the modules' names are changed. */
@@ -32,7 +30,7 @@ export function rewrite(source: string, folder: string, kind: 'cell' | 'file' = 
   const edits: Edit[] = []
   const look = (node: Compiler.Node): void => {
     edits.push(...moduleEdits(node, file, folder))
-    if (kind === 'cell' && node.end <= source.length) edits.push(...nameEdits(node, file), ...exportEdits(node, file))
+    if (kind === 'cell' && node.end <= source.length) edits.push(...nameEdits(node, file, folder), ...exportEdits(node, file))
     ts.forEachChild(node, look)
   }
   look(file)
@@ -68,14 +66,14 @@ const blank = (file: Compiler.SourceFile, start: number, end: number): Edit => (
   text: file.text.slice(start, end).replaceAll(/[^\n\r]/g, ' '),
 })
 
-function nameEdits(node: Compiler.Node, file: Compiler.SourceFile): Edit[] {
+function nameEdits(node: Compiler.Node, file: Compiler.SourceFile, folder: string): Edit[] {
   if (ts.isShorthandPropertyAssignment(node)) return [insert(node.name.end, `: ${node.name.text}`)]
   // tslab takes the property's name for the variable of an earlier cell that declares the type.
   if (ts.isBindingElement(node) && node.propertyName && ts.isIdentifier(node.propertyName)) return quoted(node.propertyName, file)
   if (ts.isPropertyAssignment(node) && ts.isIdentifier(node.name) && isTarget(node.parent)) return quoted(node.name, file)
   if (ts.isVariableDeclaration(node) && !node.type && ts.isIdentifier(node.name)) {
     const name = importedBy(node.initializer)
-    return name ? [insert(node.name.end, `: typeof import(${name.getText(file)})`)] : []
+    return name ? [insert(node.name.end, `: typeof import('${ownModule(name.text, folder) ?? name.text}')`)] : []
   }
   return []
 }
@@ -96,8 +94,8 @@ function isTarget(node: Compiler.Node): boolean {
 }
 
 /** The module's name in `await import('name')`. */
-function importedBy(expression: Compiler.Expression | undefined): Compiler.Expression | undefined {
-  let inner = expression
+function importedBy(expression: Compiler.Expression | undefined): Compiler.StringLiteralLike | undefined {
+  let inner: Compiler.Expression | undefined = expression
   while (inner && ts.isParenthesizedExpression(inner)) inner = inner.expression
   if (!inner || !ts.isAwaitExpression(inner)) return undefined
   inner = inner.expression
@@ -160,7 +158,7 @@ function moduleNameIn(node: Compiler.Node): Compiler.StringLiteralLike | undefin
 
 /** The name by which a module of ours is imported, or undefined if it is none. */
 function ownModule(name: string, folder: string): string | undefined {
-  if (tensorFlowModules.includes(name)) return tensorFlowModules[0]
+  if (tfjsModules.includes(name)) return tfjsModules[0] // the one whose types are there
   if (!/^\.{0,2}\//.test(name)) return undefined
   const path = resolve(folder, name).replace(/\.[jt]s$/, '')
   const inLib = relative(lib, path)
