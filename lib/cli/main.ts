@@ -14,6 +14,7 @@ import { register as generate } from './generate'
 import { register as importWeights } from './import'
 import { register as inspect } from './inspect'
 import { register as mlflow } from './mlflow'
+import { requireNothingKept } from './npm-options'
 import { register as setup } from './setup'
 import { register as start } from './start'
 import { register as test } from './test'
@@ -57,7 +58,10 @@ export async function main(args: readonly string[], more: readonly Register[] = 
       if (error.code !== 'EPIPE') throw error
     })
   try {
-    await program(more).parseAsync([...args], { from: 'user' })
+    const root = program(more)
+    const command = root.commands.find((command) => command.name() === args[0])
+    if (command) requireNothingKept(command, args.slice(1), process.env)
+    await root.parseAsync([...args], { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has printed its line
