@@ -18,7 +18,7 @@ export { type Tensor, tf, type Variable } from './engine/tensor/tf'
 export { updateInPlace } from './engine/tensor/update-in-place'
 
 // Layers
-export { type Context, inLayer, type RoutingRecord } from './makemoe/nn/context'
+export { type Context, inLayer } from './makemoe/nn/context'
 export { dropout } from './makemoe/nn/dropout'
 export { Embedding } from './makemoe/nn/embedding'
 export { type Initializer, kaimingNormal, lecunNormal, normalInit, xavierNormal, zeros } from './makemoe/nn/initializers'
@@ -30,6 +30,7 @@ export { buffer, Module, type NamedParameter, parameter, type StateDict } from '
 // Mixture of experts
 export { switchLoss } from './makemoe/moe/balance/switch'
 export { expertCapacity } from './makemoe/moe/capacity'
+export type { MixtureContext } from './makemoe/moe/context'
 export type {
   BalancingLoss,
   BalancingState,
@@ -44,6 +45,7 @@ export { type Capacity, combine } from './makemoe/moe/dispatch'
 export { Expert } from './makemoe/moe/expert/relu'
 export { SwigluExpert } from './makemoe/moe/expert/swiglu'
 export { balances, dropPolicies, experts, routers } from './makemoe/moe/parts'
+export type { RoutingRecord } from './makemoe/moe/routing-record'
 export { NoisyTopkRouter } from './makemoe/moe/router/noisy-topk'
 export { SigmoidRouter } from './makemoe/moe/router/sigmoid'
 export { topKGating } from './makemoe/moe/router/top-k-gating'
@@ -54,7 +56,9 @@ export { SparseMoE, type SparseMoEOptions } from './makemoe/moe/sparse-moe'
 export { causalMask, loadHeads, MultiHeadAttention, saveHeads } from './makemoe/model/attention'
 export { type AttentionModule, Block, type MixtureModule } from './makemoe/model/block'
 export { kaimingInit, type ModelInit, scaledInit } from './makemoe/model/initialization'
-export { type LanguageModelConfig, type ModelParts, SparseMoELanguageModel } from './makemoe/model/language-model'
+export type { ModelContext } from './makemoe/model/context'
+export { SparseMoELanguageModel } from './makemoe/model/language-model'
+export type { LanguageModelConfig, ModelParts } from './makemoe/model/model-parts'
 export { generate, type GenerateOptions, type SamplingOptions } from './makemoe/model/sampler'
 
 // Training, runs, checkpoints

@@ -5,7 +5,7 @@
 
 import type { Streams } from '../engine/tensor/streams'
 import { type Tensor, tf } from '../engine/tensor/tf'
-import type { Context } from '../makemoe/nn/context'
+import type { MixtureContext } from '../makemoe/moe/context'
 import type { Dataset } from '../makemoe/text/dataset'
 import type { Compile } from '../makemoe/train/compile'
 import { makeLossSum } from '../makemoe/train/evaluate'
@@ -17,7 +17,7 @@ import { observed } from './observe'
 export interface ExaminedModel {
   readonly config: { readonly blockSize: number; readonly nLayer: number; readonly numExperts: number; readonly topK: number }
   /** @returns logits, [B, T, V] */
-  forward(ids: Tensor, ctx: Context): Tensor
+  forward(ids: Tensor, ctx: MixtureContext): Tensor
 }
 
 export interface MeasureOptions {
@@ -31,7 +31,7 @@ export interface MeasureOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-type Intervene = NonNullable<Context['intervene']>
+type Intervene = NonNullable<MixtureContext['intervene']>
 
 /** Adds a row of `bias`, [L, E], to what decides the choices of each layer. */
 export const withBias =

@@ -7,8 +7,9 @@
  */
 import { ShapeError } from '../base/errors'
 import { type Tensor, tf } from '../engine/tensor/tf'
+import type { MixtureContext } from '../makemoe/moe/context'
 import { routingMetrics } from '../makemoe/moe/routing-metrics'
-import type { Context, RoutingRecord } from '../makemoe/nn/context'
+import type { RoutingRecord } from '../makemoe/moe/routing-record'
 import type { RoutingNumbers } from '../show/inspection/contents'
 import { type Choices, coActivation, repetition, shareFromCharacter } from './analysis'
 import { entropyOf } from './statistics'
@@ -34,9 +35,9 @@ export type Observed<R extends Tensor> = {
  * Runs a pass under observation; to be compiled, or not.
  * @param pass makes a forward pass in the given context
  * @returns tensors, to be disposed of
- * @throws ShapeError if a mixture tells its observer too little
+ * @throws ShapeError if a mixture reports an incomplete record
  */
-export function observed<R extends Tensor>(pass: (ctx: Context) => R, ctx: Context): Observed<R> {
+export function observed<R extends Tensor>(pass: (ctx: MixtureContext) => R, ctx: MixtureContext): Observed<R> {
   return tf.tidy(() => {
     // Kept beyond a pass that tidies up behind itself.
     const kept: LayerTensors[] = []
@@ -162,7 +163,7 @@ function concatenated<A extends Int32Array | Float32Array>(parts: readonly A[], 
  * Observes one forward pass.
  * @param x token ids, int32 [B, T]
  */
-export function observe(model: { forward(x: Tensor, ctx: Context): Tensor }, x: Tensor, ctx: Context): LayerObservation[] {
+export function observe(model: { forward(x: Tensor, ctx: MixtureContext): Tensor }, x: Tensor, ctx: MixtureContext): LayerObservation[] {
   const observation = new Observation()
   const { result, layers } = observed((inside) => model.forward(x, inside), ctx)
   result.dispose()

@@ -6,7 +6,8 @@
 import { z } from 'zod'
 import { at, isOneOf, keysOf } from '../base/assertions'
 import { ConfigError } from '../base/errors'
-import { balances, dropPolicies, experts, namesOf, parseBalance, routers } from './moe/parts'
+import { parseBalance } from './moe/balance/from-config'
+import { balances, dropPolicies, experts, namesOf, routers } from './moe/parts'
 import { optimizerNames } from './optim'
 import { schedules } from './train/schedule'
 

@@ -5,7 +5,7 @@
 import { isOneOf } from '../base/assertions'
 import { CheckpointError, ConfigError } from '../base/errors'
 import { nearest } from '../base/nearest'
-import type { ModelParts } from '../makemoe/model/language-model'
+import type { ModelParts } from '../makemoe/model/model-parts'
 import type { MakeOptimizer } from '../makemoe/optim/optimizer'
 
 /** The parts that can be given; the model's are explained there. */

@@ -1,4 +1,15 @@
-import { type Context, compile, createStreams, Module, presets, SparseMoELanguageModel, type Tensor, tf, validateConfig } from 'makemoe'
+import {
+  type Context,
+  compile,
+  createStreams,
+  type MixtureContext,
+  Module,
+  presets,
+  SparseMoELanguageModel,
+  type Tensor,
+  tf,
+  validateConfig,
+} from 'makemoe'
 import { coActivation, repetition, shareFromCharacter } from 'makemoe/dist/lab/analysis'
 import { Observation, observe, observed } from 'makemoe/dist/lab/observe'
 import type { Compile } from 'makemoe/dist/makemoe/train/compile'
@@ -108,7 +119,7 @@ describe('observing', () => {
 
   test('a mixture that tells too little is refused by name', () => {
     class Silent extends Module {
-      forward(x: Tensor, ctx: Context): Tensor {
+      forward(x: Tensor, ctx: MixtureContext): Tensor {
         ctx.observer?.({ load: tf.zeros([2]) } as never)
         return x
       }

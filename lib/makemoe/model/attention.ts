@@ -9,11 +9,11 @@ import { dropoutBits } from '../../engine/tensor/dropout-mask'
 import { shape3, shape4 } from '../../engine/tensor/shape'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
-import type { Context } from '../nn/context'
 import { dropout } from '../nn/dropout'
 import { type Initializer, kaimingNormal } from '../nn/initializers'
 import { Linear } from '../nn/linear'
 import { assignParameter, Module, parameter, type StateDict, takeState } from '../nn/module'
+import type { ModelContext } from './context'
 
 /** Which size scales the scores: 1 / sqrt(headSize) as in the paper, or 1 / sqrt(nEmbed) as in the original. */
 export type AttentionScale = 'headSize' | 'nEmbed'
@@ -58,7 +58,7 @@ export class MultiHeadAttention extends Module {
    * @param x [B, T, C], T at most blockSize
    * @returns [B, T, C]
    */
-  forward(x: Tensor, ctx: Context): Tensor {
+  forward(x: Tensor, ctx: ModelContext): Tensor {
     const T = at(x.shape, 1)
     const value = T > blockOfQueries ? this.inBlocks(x, ctx) : this.weights(x, ctx).value
     return dropout(this.proj.forward(value), this.options.dropout ?? 0, ctx)
@@ -68,7 +68,7 @@ export class MultiHeadAttention extends Module {
    * The attention weights softmax(q k^T * scale), causal, and what they collect.
    * @returns weights [B, H, T, T] (after dropout when training), value [B, T, C]
    */
-  weights(x: Tensor, ctx: Context): { weights: Tensor; value: Tensor } {
+  weights(x: Tensor, ctx: ModelContext): { weights: Tensor; value: Tensor } {
     const [q, k, v] = this.heads(x)
     const [keys, values] = ctx.cache?.extend(ctx.layer ?? 0, k, v) ?? [k, v]
     const mask = ctx.cache?.mask ?? causalMask(at(q.shape, 2))
@@ -81,7 +81,7 @@ export class MultiHeadAttention extends Module {
    * The same value, faster for long sequences: what the mask hides is not even computed, nor is dropout drawn for it. (The plain formula draws
    * for all of [T, T], so that the two drop other weights; drawing as much here would cost 5 % of a training step at T = 256.)
    */
-  private inBlocks(x: Tensor, ctx: Context): Tensor {
+  private inBlocks(x: Tensor, ctx: ModelContext): Tensor {
     const [q, k, v] = this.heads(x)
     const [B, H, T] = shape3(q)
     const { dropout: rate = 0 } = this.options

@@ -4,21 +4,23 @@
  */
 
 import { type Tensor, tf } from '../../engine/tensor/tf'
-import type { Context } from '../nn/context'
 import { inHalves } from '../nn/halves'
 import { LayerNorm } from '../nn/layer-norm'
 import { Module } from '../nn/module'
+import type { ModelContext } from './context'
 
 /** What a block needs of its attention: [B, T, C] -> [B, T, C]; no position may look at a later one. */
 export interface AttentionModule extends Module {
-  forward(x: Tensor, ctx: Context): Tensor
+  forward(x: Tensor, ctx: ModelContext): Tensor
 }
 
 /** What a block needs of its mixture, or of whatever stands in its place: [B, T, C] -> [B, T, C]. */
 export interface MixtureModule extends Module {
-  forward(x: Tensor, ctx: Context): Tensor
+  forward(x: Tensor, ctx: ModelContext): Tensor
   /** Whether the output for one sequence is the same whatever the others of the batch are; unknown counts as no. */
   rowsAreIndependent?(training: boolean): boolean
+  /** Whether evaluating a token twice gives the same output twice; unknown counts as no. */
+  isDeterministic?(): boolean
   /** Whether the output for a token depends on later ones, in evaluation too; default: no. */
   looksAhead?(): boolean
   /** How many parameters a token meets; default: all. */
@@ -42,7 +44,7 @@ export class Block<Attention extends AttentionModule = AttentionModule, Mixture 
   }
 
   /** [B, T, C] -> [B, T, C] */
-  forward(x: Tensor, ctx: Context): Tensor {
+  forward(x: Tensor, ctx: ModelContext): Tensor {
     const attended = tf.add(x, this.attention.forward(this.ln1.forward(x), ctx))
     return tf.add(attended, this.moe.forward(this.ln2.forward(attended), ctx))
   }

@@ -7,10 +7,22 @@
 import { at } from '../../base/assertions'
 import { op } from '../../engine/tensor/op'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
-import type { CacheAtPosition } from '../nn/context'
 
 /** [S, H, T, D]: sequences, heads, positions, head size. */
 type CacheShape = readonly [sequences: number, heads: number, positions: number, headSize: number]
+
+/** Keys and values of earlier positions, for a forward pass of one position a sequence. S sequences, H heads, T positions, D head size. */
+export interface CacheAtPosition {
+  /** The position that each sequence is at; int32 [S]. */
+  readonly position: Tensor
+  /** 0 for the positions that may be looked at, -inf for others: float32 [S, 1, 1, T]. */
+  readonly mask: Tensor
+  /**
+   * Keeps a layer's keys and values of this position, both [S, H, 1, D].
+   * @returns those of all positions, [S, H, T, D]
+   */
+  extend(layer: number, k: Tensor, v: Tensor): readonly [keys: Tensor, values: Tensor]
+}
 
 /** Memory for all layers. */
 export class KeyValueCache {

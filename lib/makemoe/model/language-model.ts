@@ -2,90 +2,19 @@
  * SparseMoELanguageModel: token ids in, logits for the next token out. Token and position embeddings, nLayer blocks, a final LayerNorm, a
  * linear head.
  */
-import { isOneOf } from '../../base/assertions'
-import { ConfigError, ShapeError } from '../../base/errors'
-import { nearest } from '../../base/nearest'
+import { ShapeError } from '../../base/errors'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
-import type { ModelConfig } from '../config'
-import type { BalancingLoss, ExpertModule, RouterModule } from '../moe/contracts'
-import { type BalanceName, type BalancingMethod, balances, experts, parseBalance, routers } from '../moe/parts'
-import { SparseMoE, type SparseMoEOptions, type WeightedLoss } from '../moe/sparse-moe'
-import { type Context, inLayer } from '../nn/context'
+import { inLayer } from '../nn/context'
 import { Embedding } from '../nn/embedding'
-import { inHalves } from '../nn/halves'
 import { LayerNorm } from '../nn/layer-norm'
 import { Linear } from '../nn/linear'
 import { crossEntropy } from '../nn/loss'
 import { Module } from '../nn/module'
-import { MultiHeadAttention } from './attention'
-import { type AttentionModule, Block, type MixtureModule } from './block'
-import { kaimingInit, type ModelInit, scaledInit } from './initialization'
+import { Block, type MixtureModule } from './block'
+import type { ModelContext } from './context'
 import { KeyValueCache } from './key-value-cache'
-
-/** A model's config, and the size of the vocabulary. */
-export type LanguageModelConfig = ModelConfig & { readonly vocabSize: number }
-
-type MakePart<Part> = (config: LanguageModelConfig, stream: RandomStream, init: ModelInit) => Part
-
-/** The parts that can be passed in; the others are made by the names in the config. */
-export interface ModelParts {
-  readonly attention?: MakePart<AttentionModule>
-  readonly router?: MakePart<RouterModule>
-  readonly expert?: MakePart<ExpertModule>
-  /** In place of the whole mixture; `router`, `expert` and the config's balance are then its own affair. */
-  readonly moe?: MakePart<MixtureModule>
-  readonly init?: ModelInit
-  /** A balancing loss of one layer, already weighted; in place of the config's. */
-  readonly balance?: BalancingLoss
-}
-
-const partNames = ['attention', 'router', 'expert', 'moe', 'init', 'balance'] as const satisfies readonly (keyof ModelParts)[]
-
-/** @throws ConfigError if there is a part of an unknown name, with the nearest known one */
-export function checkParts(parts: object): void {
-  const unknown = Object.keys(parts).find((name) => !isOneOf(partNames, name))
-  if (unknown !== undefined)
-    throw new ConfigError(`parts: got ${unknown}, expected some of ${partNames.join(', ')}${nearest(unknown, partNames)}`)
-}
-
-/** What a part that was passed in makes. @throws ConfigError if that is nothing */
-const made =
-  <Part>(name: keyof ModelParts, make: MakePart<Part>): MakePart<Part> =>
-  (...of) => {
-    const part: Part | undefined = make(...of)
-    if (part === undefined) throw new ConfigError(`parts.${name}: got nothing back, expected a module (is a \`return\` missing?)`)
-    return part
-  }
-
-const makeAttention: MakePart<AttentionModule> = ({ nEmbed, nHead, blockSize, dropout, attentionScale }, stream, init) => {
-  const options = { dropout, scale: attentionScale, init: init.attention, projInit: init.residual }
-  return inHalves(new MultiHeadAttention(nEmbed, nHead, blockSize, stream, options))
-}
-
-/** What balances each layer, by the config or by a given loss. */
-function balancing(config: LanguageModelConfig, given: BalancingLoss | undefined): Pick<SparseMoEOptions, 'losses' | 'balancing'> {
-  if (given) return { losses: [{ name: 'balance', weight: 1, loss: given }] }
-  const methods: Readonly<Record<BalanceName, BalancingMethod>> = balances
-  const chosen = parseBalance(config.balance).map(({ name, weight }) => ({ name, weight, method: methods[name] }))
-  return {
-    losses: chosen.flatMap(({ name, weight, method }): WeightedLoss[] => ('loss' in method ? [{ name, weight, loss: method.loss }] : [])),
-    balancing: chosen.flatMap(({ weight, method }) => ('state' in method ? [method.state(config.numExperts, weight)] : []))[0],
-  }
-}
-
-const makeMixture =
-  (parts: ModelParts): MakePart<SparseMoE> =>
-  (config, stream, init) => {
-    const { dropout, capacityFactor, evalCapacityFactor, capacityMode, minCapacity, dropPolicy, gatesAfterDrop = 'kept' } = config
-    const makeExpert = made<ExpertModule>('expert', parts.expert ?? experts[config.expert])
-    const makeExperts = (count: number): ExpertModule[] => Array.from({ length: count }, () => makeExpert(config, stream, init))
-    const routed = makeExperts(config.numExperts)
-    const router = made<RouterModule>('router', parts.router ?? routers[config.router])(config, stream, init)
-    const capacity = { capacityFactor, evalCapacityFactor, capacityMode, minCapacity, dropPolicy, gatesAfterDrop }
-    const shared = makeExperts(config.sharedExperts)
-    return new SparseMoE(router, routed, { dropout, ...capacity, shared, ...balancing(config, parts.balance) })
-  }
+import { type LanguageModelConfig, type ModelParts, makersOf } from './model-parts'
 
 /** A decoder-only transformer with sparse mixtures of experts. */
 export class SparseMoELanguageModel extends Module {
@@ -108,14 +37,11 @@ export class SparseMoELanguageModel extends Module {
     private readonly parts: ModelParts = {},
   ) {
     super()
-    checkParts(parts)
     const { nEmbed, nLayer, blockSize, vocabSize } = config
-    const { attention = makeAttention, moe = makeMixture(parts) } = parts
-    const init = parts.init ?? (config.initialization === 'kaiming' ? kaimingInit : scaledInit)
+    const { makeAttention, makeMixture, init } = makersOf(config, parts)
     this.tokenEmbedding = new Embedding(vocabSize, nEmbed, stream, init.embedding)
     this.positionEmbedding = new Embedding(blockSize, nEmbed, stream, init.embedding)
-    const newBlock = (): Block =>
-      new Block(nEmbed, made('attention', attention)(config, stream, init), made('moe', moe)(config, stream, init))
+    const newBlock = (): Block => new Block(nEmbed, makeAttention(config, stream, init), makeMixture(config, stream, init))
     this.blocks = Array.from({ length: nLayer }, newBlock)
     this.lnFinal = new LayerNorm(nEmbed)
     this.head = new Linear(nEmbed, vocabSize, stream, { init: init.head })
@@ -127,7 +53,7 @@ export class SparseMoELanguageModel extends Module {
    * @returns logits float32 [B, T, V]
    * @throws ShapeError
    */
-  forward(ids: Tensor, ctx: Context): Tensor {
+  forward(ids: Tensor, ctx: ModelContext): Tensor {
     const [, T = 0] = ids.shape
     if (ids.rank !== 2 || T > this.config.blockSize || T < 1)
       throw new ShapeError(`model: got token ids of shape [${ids.shape.join(', ')}], expected [B, 1 to ${this.config.blockSize}]`)
@@ -143,7 +69,7 @@ export class SparseMoELanguageModel extends Module {
    * @param y int32 [B, T], the next token ids
    * @returns a scalar
    */
-  loss(x: Tensor, y: Tensor, ctx: Context): Tensor {
+  loss(x: Tensor, y: Tensor, ctx: ModelContext): Tensor {
     return crossEntropy(this.forward(x, ctx), y)
   }
 
@@ -160,8 +86,8 @@ export class SparseMoELanguageModel extends Module {
   newCache(rows: number): KeyValueCache | undefined {
     const { attention, router, expert, moe } = this.parts
     const isOwn = this.constructor === SparseMoELanguageModel && !(attention || router || expert || moe)
-    const isDrawn = this.config.noiseMode === 'always' || this.config.router === 'random'
-    if (!isOwn || isDrawn || !this.rowsAreIndependent(false)) return undefined
+    const isDeterministic = this.blocks.every(({ moe }) => moe.isDeterministic?.() ?? false)
+    if (!isOwn || !isDeterministic || !this.rowsAreIndependent(false)) return undefined
     const { nLayer, nHead, blockSize, nEmbed } = this.config
     return new KeyValueCache(nLayer, [rows, nHead, blockSize, nEmbed / nHead])
   }

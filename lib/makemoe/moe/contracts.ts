@@ -5,9 +5,10 @@
 
 import type { RandomStream } from '../../engine/tensor/streams'
 import type { Tensor, Variable } from '../../engine/tensor/tf'
-import type { Context, RoutingNoise, RoutingRecord } from '../nn/context'
+import type { Context } from '../nn/context'
 import type { Initializer } from '../nn/initializers'
 import type { Module } from '../nn/module'
+import type { RoutingNoise, RoutingRecord } from './routing-record'
 
 /** A router's decision. N tokens, E experts, K choices. */
 export interface Routing {
@@ -34,6 +35,8 @@ export interface RouterModule extends Module {
   forward(x: Tensor, ctx: Context, bias?: Tensor): Routing
   /** Whether the decision for a token depends on other tokens of the batch (expert choice). Default: no. */
   readonly looksAcrossTokens?: boolean
+  /** Whether it draws random numbers in evaluation too, so that a token evaluated twice may get other experts. Default: no. */
+  readonly drawsInEvaluation?: boolean
 }
 
 /** A feed-forward network, one of several. */

@@ -20,6 +20,8 @@ export interface DispatchPlan extends PairIndex {
   readonly demand: Tensor
   /** Pairs that each expert serves, which are its slots. [E] */
   readonly load: Tensor
+  /** Pairs that an expert serves at most: its capacity, or all N tokens, since a token has no expert twice. */
+  readonly limit: number
 }
 
 /** Which pairs an expert keeps when it has more than it may serve. */
@@ -57,7 +59,7 @@ export function planDispatch(
   const paddingSlots = drops ? op('Fill', [tf.tensor1d([pairs], 'int32'), tf.sum(load)]) : tf.zeros([pairs], 'int32')
   const slotOfPair = tf.reshape(op('TensorScatterUpdate', [paddingSlots, tf.expandDims(pairOfSlot, 1), slots]), [K, N])
   const tokenOfSlot = tf.mod(pairOfSlot, tf.scalar(N, 'int32'))
-  return { slotOfPair, pairOfSlot, tokenOfSlot, demand, load, drops }
+  return { slotOfPair, pairOfSlot, tokenOfSlot, demand, load, limit: Math.min(capacity?.limit ?? N, N), drops }
 }
 
 const serviceOrder = (policy: DropPolicyName | DropPolicy): DropPolicy => (typeof policy === 'string' ? dropPolicies[policy] : policy)

@@ -2,8 +2,6 @@
  * The parts of a mixture by name: config fields and options `router`, `expert`, `dropPolicy`, `balance`. A new one is a file beside its
  * like and a line here; validation, --help, config.json and MLflow follow.
  */
-import { ConfigError } from '../../base/errors'
-import { nearest } from '../../base/nearest'
 import { balancingBias } from './balance/bias'
 import { importanceLoss } from './balance/importance'
 import { loadLoss } from './balance/load'
@@ -71,31 +69,3 @@ export type BalanceName = keyof typeof balances
 /** The names of a table, as zod's enums want them. */
 export const namesOf = <Name extends string>(table: Readonly<Record<Name, unknown>>): [Name, ...Name[]] =>
   Object.keys(table) as [Name, ...Name[]]
-
-/** A balancing method that a config asks for. */
-export interface ChosenBalance {
-  readonly name: BalanceName
-  readonly weight: number
-}
-
-/**
- * Reads the config's `balance`: `none`, or names with their weights, `switch:0.01`, separated by commas; a name alone has its usual weight.
- * @throws ConfigError that names what was got and what was expected
- */
-export function parseBalance(text: string): ChosenBalance[] {
-  if (text.trim() === 'none') return []
-  const chosen = text.split(',').map((item): ChosenBalance => {
-    const [given = '', weightText, ...rest] = item.split(':').map((part) => part.trim())
-    const known = namesOf<BalanceName>(balances)
-    const name = known.find((each) => each === given)
-    if (!name)
-      throw new ConfigError(`balance: got ${given || 'nothing'}, expected none or some of ${known.join(', ')}${nearest(given, known)}`)
-    const weight = weightText === undefined ? balances[name].weight : Number(weightText)
-    if (weightText === '' || rest.length > 0 || !(weight >= 0 && Number.isFinite(weight)))
-      throw new ConfigError(`balance: got ${item.trim()}, expected ${name}:WEIGHT with a weight >= 0`)
-    return { name, weight }
-  })
-  const twice = chosen.find(({ name }, i) => chosen.findIndex((other) => other.name === name) !== i)
-  if (twice) throw new ConfigError(`balance: got ${twice.name} twice, expected each once`)
-  return chosen
-}

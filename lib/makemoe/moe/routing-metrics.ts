@@ -5,8 +5,8 @@
 
 import { matrixShape } from '../../engine/tensor/shape'
 import { type Tensor, tf } from '../../engine/tensor/tf'
-import type { RoutingRecord } from '../nn/context'
 import { zLoss } from './balance/z'
+import type { RoutingRecord } from './routing-record'
 
 /** Entropy in nats along the last axis; 0 log 0 counts as 0. */
 export const entropy = (shares: Tensor): Tensor => tf.neg(tf.sum(tf.mul(shares, tf.log(tf.add(shares, 1e-20))), -1))

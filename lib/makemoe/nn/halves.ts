@@ -28,7 +28,8 @@ function halve(x: Tensor): readonly [Tensor, Tensor] {
 export function inHalves<M extends PerSequence>(module: M): M {
   const whole = module.forward.bind(module)
   module.forward = (x: Tensor, ctx?: Context): Tensor => {
-    if ((x.shape[0] ?? 0) < 2 || ctx?.cache) return whole(x, ctx) // a cache is of all sequences
+    const [sequences = 0, positions] = x.shape
+    if (sequences < 2 || positions === 1) return whole(x, ctx) // a single position is too little to share out; a cache is of all sequences
     const [first, second] = halve(x)
     const streams =
       ctx &&

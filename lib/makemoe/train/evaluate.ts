@@ -10,7 +10,7 @@ import type { RandomStream, Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { TrainConfig } from '../config'
 import type { SparseMoELanguageModel } from '../model/language-model'
-import type { Context } from '../nn/context'
+import type { MixtureContext } from '../moe/context'
 import type { Dataset, Split } from '../text/dataset'
 import type { Compile } from './compile'
 import type { Loss, Trainable } from './step'
@@ -99,7 +99,7 @@ export class Evaluation {
   ) {
     const independent = model.rowsAreIndependent?.(false) ?? false
     this.together = evalGroupSize(independent, batchSize * dataset.blockSize)
-    const ctx: Context = { training: false, streams, share: team.share }
+    const ctx: MixtureContext = { training: false, streams, share: team.share }
     const loss = inSubgraphs((x, y) => model.loss(x, y, ctx), independent ? 1 : batchSize / team.size)
     const evaluation = (x: Tensor, y: Tensor): Tensor => {
       team.begin(`evaluation of ${x.shape}`)
@@ -135,7 +135,7 @@ export class Evaluation {
 }
 
 /** The sum of the cross-entropies of all tokens of a batch, in nats; a scalar. To be compiled, or not. */
-export function makeLossSum(model: Pick<SparseMoELanguageModel, 'forward'>, ctx: Context): Loss {
+export function makeLossSum(model: Pick<SparseMoELanguageModel, 'forward'>, ctx: MixtureContext): Loss {
   return (x, y) =>
     tf.tidy(() => {
       const logits: Tensor = model.forward(x, ctx)

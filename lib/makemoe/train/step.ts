@@ -6,7 +6,7 @@ import { ShapeError } from '../../base/errors'
 import { readsStateOf } from '../../engine/graph/javascript-state'
 import type { Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
-import type { Context } from '../nn/context'
+import type { MixtureContext } from '../moe/context'
 import type { NamedParameter } from '../nn/module'
 import type { Optimizer } from '../optim/optimizer'
 import { clipped, gradientsOf } from './gradients'
@@ -18,7 +18,7 @@ export type Loss = (x: Tensor, y: Tensor) => Tensor
 /** What training needs of a model; lib's language model is one, a notebook's own is another. */
 export interface Trainable {
   /** The mean cross-entropy, a scalar in nats, without auxiliary losses; x and y int32 [B, T]. */
-  loss(x: Tensor, y: Tensor, ctx: Context): Tensor
+  loss(x: Tensor, y: Tensor, ctx: MixtureContext): Tensor
   namedParameters(): readonly NamedParameter[]
   /** Whether the loss of a batch is the mean of its rows' losses; a model without it is taken to be dependent. */
   rowsAreIndependent?(training: boolean): boolean
@@ -76,7 +76,7 @@ export function makePass(
   return function pass(x, y) {
     const losses = new Collected('', 0)
     const reports = new Collected('report ', 1)
-    const ctx: Context = {
+    const ctx: MixtureContext = {
       training: true,
       streams,
       addLoss: (name, value) => losses.add(`loss/${name}`, value),

@@ -4,7 +4,7 @@
  */
 
 import type { Tensor } from '../../engine/tensor/tf'
-import type { BatchShare } from '../nn/context'
+import { type BatchShare, wholeBatch } from '../moe/batch-share'
 import type { NamedParameter, StateDict } from '../nn/module'
 import { globalNorm } from './gradients'
 
@@ -13,7 +13,7 @@ export interface Team {
   /** How many processes. */
   readonly size: number
   /** Handed to every forward pass. */
-  readonly share: BatchShare | undefined
+  readonly share: BatchShare
   /** Called first in every function that exchanges something, under a name that no other function has. */
   begin(name: string): void
   /** The parameters that this process trains. */
@@ -48,7 +48,7 @@ export interface Team {
 /** One process, which has everything. */
 export const alone: Team = {
   size: 1,
-  share: undefined,
+  share: wholeBatch,
   begin: () => {},
   trained: (parameters) => parameters,
   gradients: (gradients) => gradients,

@@ -1,7 +1,7 @@
 /**
  * Expert parallelism (Lepikhin et al. 2020, GShard, section 3.2): each process owns E/n experts, and rows travel to them and back by
  * all-to-all. Every process sends every other a buffer of P places, however many of them are filled: with a capacity an expert serves at
- * most `most` rows of a process, so that P = most E/n; dropless, P is all rows that a process has, n times as much at factor 1.
+ * most `limit` rows of a process, so that P = limit E/n; dropless, P is all rows that a process has, n times as much at factor 1.
  * How many places are filled travels first, so that experts compute nothing for empty ones.
  */
 import { at } from '../../base/assertions'
@@ -9,22 +9,22 @@ import { toPairs, toSlots } from '../../engine/tensor/pairs'
 import { concatRows, splitRows } from '../../engine/tensor/rows'
 import { lastSize, matrixShape } from '../../engine/tensor/shape'
 import { type Tensor, tf } from '../../engine/tensor/tf'
+import type { BatchShare } from '../../makemoe/moe/batch-share'
 import { collectRows, dispatchRows, planDispatch } from '../../makemoe/moe/dispatch'
-import type { BatchShare } from '../../makemoe/nn/context'
 import type { Collectives } from './collectives'
 
 const int = (value: number): Tensor => tf.scalar(value, 'int32')
 const range = (count: number): Tensor => tf.range(0, count, 1, 'int32')
 const asInt = (condition: Tensor): Tensor => tf.cast(condition, 'int32')
 
-/** Serves rows by experts of all processes; n processes, S slots, P places in a buffer. */
-export function expertExchange(collectives: Collectives, numExperts: number): NonNullable<BatchShare['serve']> {
+/** Serves rows by the experts of all processes; n processes, S slots, P places in a buffer. */
+export function expertExchange(collectives: Collectives, numExperts: number): BatchShare['serve'] {
   const { size: n, index } = collectives
   const owned = numExperts / n
-  return (apply, rows, { load, pairOfSlot, slotOfPair }, most) => {
+  return (experts, rows, { load, pairOfSlot, slotOfPair, limit }) => {
     const C = lastSize(rows)
     const [K, N] = matrixShape(slotOfPair, 'dispatch: slots')
-    const P = Math.min(most * owned, N * Math.min(K, owned)) // a token has no expert twice
+    const P = Math.min(limit * owned, N * Math.min(K, owned)) // a token has no expert twice
     // Where each slot goes: slots are sorted by expert, so by process too.
     const toEach = tf.reshape(load, [n, owned]) // rows for each expert of each process
     const counts = tf.sum(toEach, 1) // [n]
@@ -43,9 +43,9 @@ export function expertExchange(collectives: Collectives, numExperts: number): No
     const routing = { experts: tf.reshape(expertOfPlace, [n * P, 1]), gates: tf.ones([n * P, 1]), partial: true }
     const plan = planDispatch(routing, owned)
     const inputs = splitRows(dispatchRows(tf.reshape(came, [n * P, C]), plan), plan.load)
-    const outputs = Array.from({ length: owned }, (_, k) => apply(index * owned + k, at(inputs, k)))
-    const made = collectRows(concatRows(outputs, plan.load), plan) // [1, n P, C]
-    const back = collectives.allToAll(tf.reshape(made, [n, P, C]))
+    const outputs = Array.from({ length: owned }, (_, k) => at(experts, index * owned + k).forward(at(inputs, k)))
+    const served = collectRows(concatRows(outputs, plan.load), plan) // [1, n P, C]
+    const back = collectives.allToAll(tf.reshape(served, [n, P, C]))
     return toSlots(tf.reshape(back, [n * P, C]), places)
   }
 }

@@ -10,8 +10,8 @@ import { op } from '../../engine/tensor/op'
 import type { Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { SparseMoELanguageModel } from '../../makemoe/model/language-model'
+import { type BatchShare, wholeBatch } from '../../makemoe/moe/batch-share'
 import { SparseMoE } from '../../makemoe/moe/sparse-moe'
-import type { BatchShare } from '../../makemoe/nn/context'
 import { assignParameter, type NamedParameter, type StateDict } from '../../makemoe/nn/module'
 import type { Dataset } from '../../makemoe/text/dataset'
 import { partOfStreams } from '../../makemoe/train/part-of-draws'
@@ -19,6 +19,7 @@ import type { Team } from '../../makemoe/train/team'
 import { Collectives } from './collectives'
 import { expertExchange } from './expert-exchange'
 import type { Member, Parallelism } from './member'
+import { gatherRouting } from './whole-batch'
 
 /** Gradients travel in about this many messages: fewer, larger messages are faster. */
 const buckets = 4
@@ -85,8 +86,10 @@ export class ClusterTeam implements Team {
     this.first = parallel === 'experts' ? index * this.owned : 0
     if (parallel === 'experts' && !model.blocks.every(({ moe }) => moe instanceof SparseMoE && moe.experts.length === numExperts))
       throw new ConfigError('parallel: got experts with a mixture of your own, expected data')
-    const gather = (rows: Tensor): Tensor => this.collectives.gather(rows)
-    this.share = { gather, ...(parallel === 'experts' ? { serve: expertExchange(this.collectives, numExperts) } : {}) }
+    this.share = {
+      serve: parallel === 'experts' ? expertExchange(this.collectives, numExperts) : wholeBatch.serve,
+      routingOfBatch: (routing) => gatherRouting(this.collectives, routing),
+    }
     const replicated = model.namedParameters().filter(([name]) => this.isReplicated(name))
     this.checksum = compile(() => {
       this.begin('checksum')

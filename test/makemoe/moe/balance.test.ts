@@ -1,5 +1,15 @@
-import { ConfigError, createStreams, presets, type RoutingRecord, SparseMoELanguageModel, switchLoss, type Tensor, tf } from 'makemoe'
-import { parseBalance } from 'makemoe/dist/makemoe/moe/parts'
+import {
+  ConfigError,
+  type Context,
+  createStreams,
+  presets,
+  type RoutingRecord,
+  SparseMoELanguageModel,
+  switchLoss,
+  type Tensor,
+  tf,
+} from 'makemoe'
+import { parseBalance } from 'makemoe/dist/makemoe/moe/balance/from-config'
 import { inLayer } from 'makemoe/dist/makemoe/nn/context'
 import { describe, expect, test } from 'vitest'
 import { expectClose, expectGradient } from '../../support'
@@ -70,7 +80,7 @@ describe('parseBalance', () => {
 test('inLayer puts the layer before the last part of a name, and nothing where nobody listens', () => {
   const names: string[] = []
   const ctx = { training: true, streams: createStreams(1) }
-  const inside = inLayer({ ...ctx, report: (name) => void names.push(name) }, 3)
+  const inside = inLayer<Context>({ ...ctx, report: (name) => void names.push(name) }, 3)
   inside.report?.('z', tf.scalar(1))
   inside.report?.('routing/load', tf.scalar(1))
   expect(names).toEqual(['layer_3/z', 'routing/layer_3/load'])

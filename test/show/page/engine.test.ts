@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import {
-  type Context,
   createStreams,
   type LanguageModelConfig,
+  type MixtureContext,
   presets,
   type RoutingRecord,
   SparseMoE,
@@ -37,7 +37,7 @@ function reference(model: SparseMoELanguageModel, ids: readonly number[], noise:
       records.push({ layer, experts: experts.dataSync() as Int32Array, allGates: allGates.dataSync() as Float32Array })
     }
     const streams = noise.length > 0 ? givenStreams(noise.map((numbers) => tf.tensor1d(numbers)) as Tensor[], []) : createStreams(0)
-    const ctx: Context = { training: false, streams, observer }
+    const ctx: MixtureContext = { training: false, streams, observer }
     const logits = model.forward(tf.tensor2d([...ids], [1, ids.length], 'int32'), ctx).dataSync() as Float32Array
     return { logits, records }
   })

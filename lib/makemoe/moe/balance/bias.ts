@@ -5,9 +5,9 @@
  */
 
 import { tf, type Variable } from '../../../engine/tensor/tf'
-import type { RoutingRecord } from '../../nn/context'
 import { buffer, Module } from '../../nn/module'
 import type { BalancingState } from '../contracts'
+import type { RoutingRecord } from '../routing-record'
 
 /** The biases of one layer's experts. */
 export class BalancingBias extends Module implements BalancingState {

@@ -32,6 +32,10 @@ export class NoisyTopkRouter extends LinearRouter implements RouterModule {
     this.noise = new Linear(nEmbed, numExperts, stream, options)
   }
 
+  get drawsInEvaluation(): boolean {
+    return this.noiseMode === 'always'
+  }
+
   /** G(x) = softmax(keepTopK(H(x), k)) */
   forward(x: Tensor, ctx: Context, bias?: Tensor): Routing & TopKGates {
     const logits = this.scores.forward(x) // [N, E]

@@ -12,6 +12,8 @@ import { checkTopK, chooseTopK } from './top-k-gating'
 
 /** A router that draws. */
 export class RandomRouter extends Module implements RouterModule {
+  readonly drawsInEvaluation = true
+
   /** @throws ConfigError if topK is not from 1 to numExperts */
   constructor(
     readonly numExperts: number,

@@ -1,0 +1,8 @@
+/** What the forward pass of a language model is given besides its input. */
+import type { MixtureContext } from '../moe/context'
+import type { CacheAtPosition } from './key-value-cache'
+
+export interface ModelContext extends MixtureContext {
+  /** Given when a text is fed position by position: x is then [S, 1, C]. */
+  readonly cache?: CacheAtPosition
+}
