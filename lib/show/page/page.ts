@@ -43,13 +43,6 @@ export interface Page {
 
 const source = (name: string): string => join(__dirname, '../../../show/page', name)
 
-/** The page's program, with the modules that it imports, as one script. */
-function script(): string {
-  const { buildSync }: typeof import('esbuild') = require('esbuild') // only whoever makes a page waits for it
-  const { outputFiles } = buildSync({ absWorkingDir: __dirname, entryPoints: ['app.js'], bundle: true, charset: 'utf8', write: false })
-  return outputFiles[0].text
-}
-
 /**
  * The page of a model.
  * @throws Error that says why, if the engine cannot run this model
@@ -86,7 +79,7 @@ export function makePage(model: PageModel, vocabulary: readonly string[], option
     checksum: crc32(packed.bytes),
   }
   const style = theme() + readSource(source('page.css'))
-  const code = script()
+  const code = readSource(join(__dirname, 'program.js')) // lib/cli/bundle.mjs makes it of app.ts
   const policy = `default-src 'none'; img-src data:; script-src ${allowed(code)} 'wasm-unsafe-eval'; style-src ${allowed(style)}; base-uri 'none'; form-action 'none'`
   const parts: Record<string, string> = {
     style,
