@@ -1,5 +1,6 @@
 /** The commands' options for several processes, and what they mean; without TensorFlow. */
 
+import { z } from 'zod'
 import { ConfigError } from '../base/errors'
 import type { Member, Parallelism } from '../runs/cluster/member'
 
@@ -48,20 +49,27 @@ export function memberOf(options: ClusterOptions, env: Readonly<Record<string, s
   return { hosts, index, wait }
 }
 
+const clusterSchema = z.object({
+  cluster: z.record(z.string(), z.unknown()).default({}),
+  task: z.object({ type: z.string().optional(), index: z.union([z.number(), z.string()]).optional() }).default({}),
+})
+
 /** TF_CONFIG, as TensorFlow's own programs read it: {"cluster": {"worker": [...]}, "task": {"type": "worker", "index": 0}} */
 function fromEnvironment(text: string | undefined): { hosts: string[]; index?: number | undefined } {
   if (text === undefined || text.trim() === '') return { hosts: [] }
   const wrong = (what: string): ConfigError => new ConfigError(`TF_CONFIG: got ${what}, expected a cluster and a task of workers alone`)
-  let parsed: { cluster?: Record<string, unknown>; task?: { type?: unknown; index?: unknown } }
+  let json: unknown
   try {
-    parsed = JSON.parse(text)
+    json = JSON.parse(text)
   } catch {
     throw wrong('no JSON')
   }
-  const { cluster = {}, task = {} } = parsed
+  const parsed = clusterSchema.safeParse(json)
+  if (!parsed.success) throw wrong('something else')
+  const { cluster, task } = parsed.data
   const { worker, ...others } = cluster
   const [other] = Object.keys(others)
-  if (other !== undefined || (task.type !== undefined && task.type !== 'worker')) throw wrong(`the job ${other ?? String(task.type)}`)
+  if (other !== undefined || (task.type !== undefined && task.type !== 'worker')) throw wrong(`the job ${other ?? task.type}`)
   if (!Array.isArray(worker) || !worker.every((host) => typeof host === 'string')) throw wrong('no list of workers')
   return { hosts: worker, index: Number(task.index) }
 }
