@@ -1,11 +1,31 @@
 /**
  * The safetensors format: eight bytes with the length of a JSON header, the header (name -> dtype, shape, data_offsets), then the numbers.
- * We write F32 and read F32. Everything that a header says is checked against the file before a tensor is made.
+ * We write F32 and read F32, F16 and BF16. Everything that a header says is checked against the file before a tensor is made.
  * Source: the format's description in huggingface/safetensors.
  */
 import { z } from 'zod'
+import { isOneOf, keysOf } from '../base/assertions'
 import { CheckpointError } from '../base/errors'
 import type { StateDict } from '../makemoe/nn/module'
+
+/** The types that are read, with the bytes of a number. */
+const types = {
+  F32: { bytes: 4, read: (buffer: ArrayBuffer) => new Float32Array(buffer) },
+  F16: { bytes: 2, read: (buffer: ArrayBuffer) => Float32Array.from(new Uint16Array(buffer), halfValue) },
+  BF16: {
+    bytes: 2,
+    read: (buffer: ArrayBuffer) => new Float32Array(Uint32Array.from(new Uint16Array(buffer), (bits) => bits << 16).buffer),
+  },
+}
+
+/** The value of an IEEE 754 half: 1 bit for the sign, 5 for the exponent, 10 for the fraction. */
+function halfValue(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25)
+}
 
 const headerLimit = 100_000_000
 
@@ -64,13 +84,15 @@ export function decodeSafetensors(bytes: Uint8Array): StateDict {
     if (!parsed.success) throw bad(`the entry of ${JSON.stringify(name)} lacks dtype, shape or data_offsets`)
     const { dtype, shape, data_offsets } = parsed.data
     const [begin, end] = data_offsets
-    if (dtype !== 'F32') throw bad(`${name} has dtype ${dtype}, expected F32`)
+    const type = isOneOf(keysOf(types), dtype) ? types[dtype] : undefined
+    if (!type)
+      throw new CheckpointError(`${name} is of type ${dtype}, expected ${keysOf(types).join(', ')}: convert it, in PyTorch with .float()`)
     const size = shape.reduce((product, n) => product * n, 1)
-    if (end - begin !== 4 * size || start + end > buffer.length)
+    if (end - begin !== type.bytes * size || start + end > buffer.length)
       throw bad(`${name} of shape [${shape.join(', ')}] claims the bytes ${begin} to ${end} of ${buffer.length - start}`)
     covered += end - begin
     // A copy, so that the numbers lie on a boundary of 4 whatever the header's length.
-    state.set(name, { shape, values: new Float32Array(new Uint8Array(buffer.subarray(start + begin, start + end)).buffer) })
+    state.set(name, { shape, values: type.read(new Uint8Array(buffer.subarray(start + begin, start + end)).buffer) })
   }
   if (covered !== buffer.length - start) throw bad(`its tensors cover ${covered} of ${buffer.length - start} bytes`)
   return state
