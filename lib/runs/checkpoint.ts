@@ -8,14 +8,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { messageOf } from '../base/assertions'
-import { CheckpointError, ConfigError, TextError } from '../base/errors'
+import { CheckpointError, ConfigError, TextError, TrainingError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { createStreams, type RandomStream } from '../engine/tensor/streams'
 import { type Config, validateConfig } from '../makemoe/config'
 import { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import type { StateDict } from '../makemoe/nn/module'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
-import { checkSizes, loadStateDict, type Stateful, stateDictOf } from '../makemoe/train/state-dict'
+import { checkSizes, findNotFinite, loadStateDict, type Stateful, stateDictOf } from '../makemoe/train/state-dict'
 import { matchParts, type Parts, type PartsFile, type PartsRecord } from './parts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors'
 
@@ -62,16 +62,22 @@ export interface Checkpoint extends CheckpointContents {
   readonly config: Config
 }
 
-/** The files of a checkpoint, by name: weights first, so that a config is there only with its weights. */
+/**
+ * The files of a checkpoint, by name: weights first, so that a config is there only with its weights.
+ * @throws TrainingError if a weight is not finite: nothing could use it
+ */
 export function checkpointFiles({ model, tokenizer, ...rest }: CheckpointContents): Record<string, string | Uint8Array> {
-  const weights = encodeSafetensors(stateDictOf(model), { format: 'pt' })
+  const state = stateDictOf(model)
+  const problem = findNotFinite(state)
+  if (problem !== undefined) throw new TrainingError(`the weights are not finite: ${problem}`)
+  const weights = encodeSafetensors(state, { format: 'pt' })
   const description = { format, ...rest, vocabulary: tokenizer.vocabulary, sha256: sha256Of(weights) }
   return { [weightsFile]: weights, [configFile]: `${JSON.stringify(description, null, 2)}\n` }
 }
 
 /**
  * Writes a checkpoint into a folder.
- * @throws RunError if the disk does not take it
+ * @throws RunError if the disk does not take it; TrainingError if a weight is not finite
  */
 export function saveCheckpoint(folder: string, contents: CheckpointContents): void {
   for (const [name, data] of Object.entries(checkpointFiles(contents))) writeFileAtomic(join(folder, name), data)
@@ -115,7 +121,17 @@ function readWeights(folder: string, { sha256 }: Description): StateDict {
   const state = decodeSafetensors(bytes)
   if (sha256 !== undefined && sha256Of(bytes) !== sha256)
     throw new CheckpointError(`${file} is damaged: its checksum differs from the one in ${configFile}`)
+  checkFinite(file, state)
   return state
+}
+
+/** @throws CheckpointError if a value is not finite, as an earlier version saved what had diverged */
+export function checkFinite(file: string, state: StateDict): void {
+  const problem = findNotFinite(state)
+  if (problem !== undefined)
+    throw new CheckpointError(
+      `${file} is of no use: ${problem}; the training had diverged. Remove its folder and use an earlier checkpoint`,
+    )
 }
 
 /** A model by its config and parts; its weights are new. */

@@ -13,6 +13,7 @@ import type { TrainingState } from '../makemoe/train/training-state'
 import {
   type Checkpoint,
   type CheckpointContents,
+  checkFinite,
   checkpointFiles,
   configFile,
   loadCheckpoint,
@@ -86,6 +87,7 @@ export function loadTrainingState(folder: string): { path: string; state: Traini
   const bytes = readBytes(join(path, optimizerFile))
   const optimizer = decodeSafetensors(bytes)
   if (sha256Of(bytes) !== parsed.data.sha256) throw new CheckpointError(`${join(path, optimizerFile)} is damaged: its checksum differs`)
+  checkFinite(join(path, optimizerFile), optimizer)
   const { step, streams, valLoss, text } = parsed.data
   return { path, textSha256: text, state: { step, streams, valLoss, optimizer } }
 }

@@ -224,6 +224,7 @@ export class Run {
     this.contents = { ...this.contents, config: { ...this.contents.config, steps } }
     try {
       this.finished = await this.trainer.run(steps)
+      this.trainer.checkWeights()
     } catch (error) {
       this.rescue(error)
     }
@@ -234,7 +235,9 @@ export class Run {
   /** Saves what can be saved, and throws what went wrong. */
   private rescue(error: unknown): never {
     if (error instanceof TrainingError)
-      throw new TrainingError(`${error.message}; the last good checkpoint is ${newestCheckpoint(this.path) ?? 'none yet'}`)
+      throw new TrainingError(
+        `${error.message}; the last good checkpoint is ${newestCheckpoint(this.path) ?? 'none yet'} (a lower learning rate may help, now ${this.trainer.config.learningRate})`,
+      )
     try {
       if (!(error instanceof RunError || this.options.team)) this.saveCheckpoint() // weights and state are sound unless the disk is what failed; a team may be in the middle of a step
     } catch (second) {
@@ -244,13 +247,14 @@ export class Run {
   }
 
   private saveCheckpoint(): string {
+    this.trainer.checkWeights()
     return this.folder.saveCheckpoint(this.contents, this.trainer.state(), this.contents.text?.sha256 ?? '', this.options.keep)
   }
 
   /**
    * Saves weights, config, vocabulary, optimizer and random streams: a checkpoint to resume from, and the weights for the other commands.
    * @returns the path of the checkpoint
-   * @throws RunError if the disk does not take it; earlier checkpoints are untouched
+   * @throws RunError if the disk does not take it, TrainingError if the weights are of no use; earlier checkpoints are untouched
    */
   save(): string {
     this.folder.reopen()

@@ -6,7 +6,7 @@
  * it. (The original grows the window instead; with its noise and capacity on, that is not the same, and `likeMakemoe` does it so.)
  */
 import { at } from '../../base/assertions'
-import { ConfigError, ShapeError } from '../../base/errors'
+import { ConfigError, ShapeError, TrainingError } from '../../base/errors'
 import { shape3 } from '../../engine/tensor/shape'
 import type { Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
@@ -35,6 +35,16 @@ export function validateSampling({ temperature = 1, sampleTopK, sampleTopP }: Sa
     throw new ConfigError(`top-p: got ${sampleTopP}, expected a probability in (0, 1]`)
 }
 
+/** A positive number that float32 holds with room to spare on both sides; below 1e-38 it would be 0 in TensorFlow. */
+const smallest = 1e-30
+
+/** 0 stands for greedy sampling and leaves the logits. At small temperatures only differences to the best logit fit into float32. */
+function divideByTemperature(logits: Tensor, temperature: number): Tensor {
+  if (temperature === 0) return logits
+  if (temperature >= 1e-3) return tf.div(logits, Math.min(temperature, 1 / smallest))
+  return tf.div(tf.sub(logits, tf.max(logits, 1, true)), Math.max(temperature, smallest))
+}
+
 /**
  * The scores with everything out of reach at -inf.
  * @param logits float32 [S, V]
@@ -43,7 +53,7 @@ export function validateSampling({ temperature = 1, sampleTopK, sampleTopP }: Sa
 export function filterLogits(logits: Tensor, { temperature = 1, sampleTopK, sampleTopP }: SamplingOptions): Tensor {
   const classes = at(logits.shape, 1)
   const keepBest = temperature === 0 ? 1 : Math.min(sampleTopK ?? classes, classes)
-  let scores = temperature === 0 ? logits : tf.div(logits, temperature)
+  let scores = divideByTemperature(logits, temperature)
   if (keepBest === classes && (sampleTopP === undefined || sampleTopP === 1)) return scores
   const keep = (condition: Tensor): Tensor => tf.where(condition, scores, tf.fill(scores.shape, Number.NEGATIVE_INFINITY))
   if (keepBest < classes) {
@@ -54,7 +64,8 @@ export function filterLogits(logits: Tensor, { temperature = 1, sampleTopK, samp
     const { values: sorted } = tf.topk(scores, classes)
     // A class stays if the better ones together have less than the wanted probability.
     const better = tf.cumsum(tf.softmax(sorted), 1, true)
-    const lowest = tf.min(tf.where(tf.less(better, sampleTopP), sorted, tf.fill(sorted.shape, Number.POSITIVE_INFINITY)), 1, true)
+    const wanted = Math.max(sampleTopP, smallest)
+    const lowest = tf.min(tf.where(tf.less(better, wanted), sorted, tf.fill(sorted.shape, Number.POSITIVE_INFINITY)), 1, true)
     scores = keep(tf.greaterEqual(scores, lowest))
   }
   return scores
@@ -101,7 +112,7 @@ export interface GenerateOptions extends SamplingOptions {
  * Writes on from each prompt, all at once.
  * @param prompts numbers of characters, each at least one; lengths may differ
  * @yields the next character's number for each prompt
- * @throws ConfigError, ShapeError before anything is drawn
+ * @throws ConfigError, ShapeError before anything is drawn; TrainingError if the logits are not finite
  */
 export function* generate(
   model: SparseMoELanguageModel,
@@ -148,7 +159,11 @@ export function* generate(
   }
 
   const draw = makeStep(function drawCharacter(logits: Tensor) {
-    return tf.tidy(() => streams.sampling.categorical(filterLogits(logits, options)))
+    return tf.tidy(() => {
+      const drawn = streams.sampling.categorical(filterLogits(logits, options))
+      const sound = tf.all(tf.less(logits, Number.POSITIVE_INFINITY), 1) // false for NaN
+      return tf.where(sound, drawn, tf.onesLike(drawn).mul(tf.scalar(-1, 'int32')))
+    })
   })
   try {
     let missing = longest()
@@ -157,6 +172,10 @@ export function* generate(
       const drawn = draw(logits)
       const characters = drawn.dataSync<'int32'>()
       tf.dispose([logits, drawn])
+      if (characters.some((id) => id < 0))
+        throw new TrainingError(
+          'generate: the model gives logits that are not finite: its training has diverged; use an earlier checkpoint',
+        )
       for (const [s, text] of texts.entries()) text.push(at(characters, s))
       missing = 1
       yield characters

@@ -28,6 +28,10 @@ export interface EstimateOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** How many of `iterations` batches are taken at a time: equal groups, so that the mean of their means is the mean of all. */
+export const equalGroup = (together: number, iterations: number): number =>
+  Array.from({ length: together }, (_, i) => together - i).find((size) => iterations % size === 0) ?? 1
+
 /**
  * The mean loss over `iterations` random batches of each split, in nats.
  * @returns undefined if the signal stopped it
@@ -37,8 +41,7 @@ export async function estimateLoss(
   dataset: Dataset,
   { batchSize, iterations, together = 1, stream, signal }: EstimateOptions,
 ): Promise<Record<Split, number> | undefined> {
-  // Equal groups, so that the mean of their means is the mean of all.
-  const group = Array.from({ length: together }, (_, i) => together - i).find((size) => iterations % size === 0) ?? 1
+  const group = equalGroup(together, iterations)
   const means = { train: 0, val: 0 }
   for (const split of ['train', 'val'] as const) {
     let sum = 0
@@ -127,6 +130,23 @@ export class Evaluation {
     })
     if (!result) setStreamCounters(streams, before)
     return result
+  }
+
+  /** The loss of fixed validation windows, in the shape that `run` has traced; 0 in a team, whose processes would have to compute it together. */
+  fixedLoss({ batchSize, evalIters }: TrainConfig): number {
+    if (this.team.size > 1) return 0
+    const before = streamCounters(this.streams)
+    const offsets = this.dataset.splits.val.length - this.dataset.blockSize
+    const rows = batchSize * equalGroup(this.together, evalIters)
+    const { x, y } = this.dataset.batchAt(
+      'val',
+      Array.from({ length: rows }, (_, i) => i % offsets),
+    )
+    const value = this.loss(x, y)
+    const loss = at(value.dataSync(), 0)
+    tf.dispose([x, y, value])
+    setStreamCounters(this.streams, before)
+    return loss
   }
 
   dispose(): void {

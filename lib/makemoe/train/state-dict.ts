@@ -19,6 +19,23 @@ export function stateDictOf(model: Stateful): StateDict {
   return state
 }
 
+/** Says which tensor of a state_dict has a value that is not finite, the first in order; undefined if none has. */
+export function findNotFinite(state: StateDict): string | undefined {
+  for (const [name, { values }] of state) {
+    const index = values.findIndex((value) => !Number.isFinite(value))
+    if (index >= 0) return `${name} has ${values[index]} at index ${index}`
+  }
+  return undefined
+}
+
+/** The largest absolute value in a state_dict, and the tensor that has it. */
+export function describeLargest(state: StateDict): string {
+  let [largest, where] = [0, 'none']
+  for (const [name, { values }] of state)
+    for (const value of values) if (Math.abs(value) > largest) [largest, where] = [Math.abs(value), name]
+  return `${largest.toPrecision(3)}, in ${where}`
+}
+
 /**
  * Puts a state_dict into a model.
  * @throws CheckpointError if a tensor is missing, of another shape, or left over

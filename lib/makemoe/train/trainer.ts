@@ -15,6 +15,7 @@ import { makeOptimizer } from './make-optimizer'
 import { type Metric, notFinite } from './metrics'
 import { type Progress, StepTimer } from './pace'
 import { rateOf, type Schedule, schedules } from './schedule'
+import { describeLargest, findNotFinite, stateDictOf } from './state-dict'
 import type { Trainable } from './step'
 import { alone, type Team } from './team'
 import { setStreamCounters, streamCounters, type TrainingState, valuesOf } from './training-state'
@@ -48,6 +49,8 @@ export class Trainer<Model extends Trainable = Trainable> {
   /** The last evaluation's validation loss. */
   valLoss: number | undefined
   private readonly team: Team
+  /** The last step whose weights were found good. */
+  private checkedStep = 0
   private readonly schedule: Schedule
   private readonly batchStep: BatchStep
   private readonly evaluation: Evaluation
@@ -145,6 +148,21 @@ export class Trainer<Model extends Trainable = Trainable> {
     return this.evaluation.run(this.config, this.options.signal)
   }
 
+  /**
+   * Checks the weights as the last update left them; what a step computes is the loss before its update. Nothing is drawn from the streams.
+   * @throws TrainingError that names the step and a weight, if one is not finite or the loss of some validation windows is not
+   */
+  checkWeights(): void {
+    if (this.step === this.checkedStep) return
+    const weights = stateDictOf(this.model)
+    const problem = findNotFinite(weights)
+    if (problem !== undefined) throw new TrainingError(`after ${this.step} steps a weight is not finite: ${problem}`)
+    const loss = this.evaluation.fixedLoss(this.config)
+    if (!Number.isFinite(loss))
+      throw new TrainingError(`after ${this.step} steps the validation loss is ${loss}; the largest weight is ${describeLargest(weights)}`)
+    this.checkedStep = this.step
+  }
+
   /** What resuming from here needs, besides the weights; in a team it brings all weights into the model too. */
   state(): TrainingState {
     const optimizer = this.team.gather(valuesOf(this.optimizer.state()))
@@ -158,6 +176,7 @@ export class Trainer<Model extends Trainable = Trainable> {
   restore({ step, streams, valLoss, optimizer }: TrainingState): void {
     this.optimizer.restore(this.team.own(optimizer))
     this.step = step
+    this.checkedStep = step // whoever loads a checkpoint checks it
     this.valLoss = valLoss
     setStreamCounters(this.streams, streams)
   }

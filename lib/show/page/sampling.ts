@@ -19,7 +19,8 @@ export function probabilities(logits: Float32Array, { temperature, topK, topP }:
   const best = (values: Float32Array, n: number): number => values.slice().sort().at(-n) as number // the n-th largest
   const keep = temperature === 0 ? 1 : Math.min(topK ?? logits.length, logits.length)
   const lowest = best(logits, keep)
-  const p = softmax(logits.map((logit) => (logit < lowest ? Number.NEGATIVE_INFINITY : logit / (temperature || 1))))
+  const highest = Math.max(...logits) // differences to it fit into float32 whatever the temperature
+  const p = softmax(logits.map((logit) => (logit < lowest ? Number.NEGATIVE_INFINITY : (logit - highest) / (temperature || 1))))
   if (topP === undefined || topP >= 1) return p
   let sum = 0
   let least = 1

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import {
   Block,
   type Context,
@@ -170,6 +171,37 @@ describe('SparseMoELanguageModel', () => {
 })
 
 describe('sampling', () => {
+  test('whatever the settings are, a token is drawn among those that they allow', () => {
+    const extreme = fc.oneof(
+      fc.double({ min: 0, max: 3, noNaN: true }),
+      fc.constantFrom(0, 5e-324, 1e-45, 1e-38, 1e-30, 1e-5, 1e5, 1e38, 1e300, Number.MAX_VALUE),
+    )
+    const options = fc.record({
+      temperature: extreme,
+      sampleTopK: fc.option(fc.constantFrom(1, 2, 3, 1000, 2 ** 53), { nil: undefined }),
+      sampleTopP: fc.option(fc.constantFrom(Number.MIN_VALUE, 1e-45, 1e-20, 0.3, 1 - 1e-16, 1), { nil: undefined }),
+    })
+    const logit = fc.oneof(
+      fc.integer({ min: -120, max: 120 }).map((quarters) => quarters / 4),
+      fc.constantFrom(-1e30, 1e30, 0, Number.NEGATIVE_INFINITY),
+    )
+    const stream = createStreams(5).sampling
+    fc.assert(
+      fc.property(fc.array(logit, { minLength: 2, maxLength: 6 }), options, (row, options) => {
+        const logits = Float32Array.from([1, ...row])
+        const best = Math.max(...logits)
+        const filtered = filterLogits(tf.tensor2d(logits, [1, logits.length]), options)
+        const [id = -1] = stream.categorical(filtered).dataSync()
+        expect(id).toBeGreaterThanOrEqual(0)
+        expect(id).toBeLessThan(logits.length)
+        const rank = logits.filter((logit) => logit > (logits[id] as number)).length
+        expect(rank).toBeLessThan(options.sampleTopK ?? logits.length)
+        // Nothing is as likely as the best by more than its distance says.
+        if (options.temperature < 1e-6 || (options.sampleTopP ?? 1) < 1e-10) expect(best - (logits[id] as number)).toBeLessThan(1e-3)
+      }),
+      { numRuns: 300 },
+    )
+  })
   const logits = tf.log(tf.tensor2d([[0.5, 0.3, 0.15, 0.05]]))
   const alive = (options: Parameters<typeof filterLogits>[1]) =>
     Array.from(filterLogits(logits, options).dataSync()).flatMap((score, i) => (Number.isFinite(score) ? [i] : []))
