@@ -4,8 +4,9 @@ import { CheckpointError } from '../base/errors'
 import { createStreams } from '../engine/tensor/streams'
 import { type Config, presets, validateConfig } from '../makemoe/config'
 import { SparseMoELanguageModel } from '../makemoe/model/language-model'
+import type { StateDict } from '../makemoe/nn/module'
 import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
-import { loadStateDict, sizesOf } from '../makemoe/train/state-dict'
+import { findNotFinite, loadStateDict, sizesOf } from '../makemoe/train/state-dict'
 import type { Checkpoint } from './checkpoint'
 import { decodeSafetensors } from './safetensors'
 
@@ -14,7 +15,9 @@ import { decodeSafetensors } from './safetensors'
  * comes from `options` and the `makemoe` preset.
  */
 export function importStateDict(bytes: Uint8Array, tokenizer: CharTokenizer, options: Partial<Config> = {}): Checkpoint {
-  const state = decodeSafetensors(bytes)
+  const state = withoutPrefix(decodeSafetensors(bytes))
+  const problem = findNotFinite(state)
+  if (problem !== undefined) throw new CheckpointError(`the weights are of no use: ${problem}`)
   const { vocabSize, ...sizes } = sizesOf(state)
   if (vocabSize !== tokenizer.vocabSize)
     throw new CheckpointError(`the weights are for ${vocabSize} characters, the text has ${tokenizer.vocabSize}`)
@@ -22,4 +25,12 @@ export function importStateDict(bytes: Uint8Array, tokenizer: CharTokenizer, opt
   const model = new SparseMoELanguageModel({ ...config, vocabSize }, createStreams(config.seed).init)
   loadStateDict(model, state)
   return { model, tokenizer, config }
+}
+
+/** Without the prefixes of torch.compile (`_orig_mod.`) and of data parallelism (`module.`), in whatever order they were wrapped. */
+function withoutPrefix(state: StateDict): StateDict {
+  const prefix = /^((_orig_mod|module)\.)+/
+  const [first = ''] = state.keys()
+  if (!prefix.test(first)) return state
+  return new Map([...state].map(([name, tensor]) => [name.replace(prefix, ''), tensor]))
 }
