@@ -34,7 +34,9 @@ mount --rbind /dev "$machine/dev"
 # The way to the registries is this machine's, whatever it is: names of hosts, certificates, settings of npm and pip.
 cp -L /etc/resolv.conf /etc/hosts "$machine/etc/"
 cp -L /etc/ssl/certs/ca-certificates.crt "$machine/etc/ssl/certs/"
-for file in /etc/pip.conf ~/.pip/pip.conf ~/.config/pip/pip.conf; do [ ! -e "$file" ] || cat "$file"; done >"$machine/etc/pip.conf"
+mkdir -p "$machine$home/.config/pip"
+[ ! -e /etc/pip.conf ] || cp -L /etc/pip.conf "$machine/etc/"
+for file in ~/.pip/pip.conf ~/.config/pip/pip.conf; do [ ! -e "$file" ] || cp -L "$file" "$machine$home/.config/pip/"; done
 for file in "$(npm config get globalconfig)" ~/.npmrc; do [ ! -e "$file" ] || cat "$file"; done >"$machine$home/.npmrc"
 settings=()
 while IFS= read -r -d '' setting; do
