@@ -45,7 +45,7 @@ module.exports = {
     ...upwards,
   ],
   options: {
-    exclude: { path: '^lib/dist' },
+    exclude: { path: '^lib/(dist|docs)/' },
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
   },

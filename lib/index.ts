@@ -1,4 +1,7 @@
-/** What a reader, a notebook or a person's own file needs of makeMoE. */
+/**
+ * What a reader, a notebook or a person's own file needs of makeMoE.
+ * @module makemoe
+ */
 
 // Config, errors, text
 export { type Config, type ModelConfig, preset, presets, type TrainConfig, validateConfig } from './makemoe/config'

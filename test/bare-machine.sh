@@ -8,7 +8,7 @@
 #   NODE=20 test/bare-machine.sh          another version of Node (default: 24)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ "${UNSHARED:-}" ] || exec unshare --mount --pid --fork --kill-child env UNSHARED=1 "$0" "$@" # mounts and processes end with it
+[ "${UNSHARED:-}" ] || exec unshare --mount --pid --fork --mount-proc --kill-child env UNSHARED=1 "$0" "$@" # mounts and processes end with it
 
 machine=${MACHINE:-$(mktemp -d)}
 [ "${MACHINE:-}" ] || trap 'umount -R "$machine"/{proc,dev} 2>/dev/null; rm -rf "$machine"' EXIT
@@ -57,8 +57,10 @@ unpack() { # unpack FOLDER: what a downloaded archive holds
 }
 starts() { # starts FOLDER: npm start, up to JupyterLab answering with the notebooks and the kernel; then Ctrl-C
   local log="$machine/tmp/start.log" address pid
+  set -m # a group of its own, which Ctrl-C reaches
   as_user "$1" npm start -- --no-browser >"$log" 2>&1 &
   pid=$!
+  set +m
   for _ in $(seq 600); do
     address=$(grep -om1 'http://127.0.0.1:[0-9]*/lab[^ ]*token=[0-9a-f]*' "$log") && break
     kill -0 $pid 2>/dev/null || break
@@ -74,8 +76,10 @@ starts() { # starts FOLDER: npm start, up to JupyterLab answering with the noteb
       console.log(`JupyterLab answers on port ${address.port}: ${notebooks} notebooks, kernels ${Object.keys(kernelspecs)}`)
       process.exit(notebooks > 0 && kernelspecs.tslab ? 0 : 1)
     })' "$address" || return 1
-  kill -INT -- $(pgrep -u 1234 -f jupyter-lab) 2>/dev/null || true
-  for _ in 1 2 3 4 5 6 7 8 9; do kill -0 $pid 2>/dev/null || break; sleep 1; kill -TERM -- $(pgrep -u 1234 -f jupyter-lab) 2>/dev/null || true; done
+  for signal in INT INT TERM KILL; do # twice: JupyterLab asks whether it is meant
+    kill -$signal -- -$pid 2>/dev/null || break
+    sleep 2
+  done
   wait $pid || true
 }
 tiny=(--preset tiny --steps 200 --eval-iters 10 --sample 100)

@@ -31,7 +31,7 @@ const withoutProtocolBuffers = {
 }
 
 if (!existsSync(outfile) || !readFileSync(outfile, 'utf8').startsWith(banner)) {
-  const { build } = await import('esbuild')
+  const { build, stop } = await import('esbuild')
   await build({
     stdin: {
       contents: `
@@ -50,4 +50,5 @@ if (!existsSync(outfile) || !readFileSync(outfile, 'utf8').startsWith(banner)) {
     outfile,
     logLevel: 'warning',
   })
+  await stop()
 }

@@ -37,6 +37,7 @@ export interface ComparisonProgress {
   readonly secondsLeft: number
 }
 
+/** What the variants of a comparison share, and how they are trained. */
 export interface CompareOptions {
   /** What all variants share: a preset, with the steps and evaluations wanted; its seed is replaced. */
   readonly config: Config

@@ -17,6 +17,7 @@ const schema = z.object({
   measurements: z.array(trainingResultSchema.extend({ millisecondsPerStep: z.number() })),
 })
 
+/** A comparison as its file holds it: what was shared, every training, and the table's rows. */
 export interface Comparison {
   readonly name: string
   readonly config: Config

@@ -12,8 +12,7 @@ import { pageView } from './page-view'
 
 /**
  * Inspects a model. With `characters: 10_000` a model of the default size takes about half a minute; without, all of the validation split
- * is measured.
- * @param options.file in the notebook's folder, where Jupyter finds it; default inspect.html
+ * is measured. The page is written as `file` (default: inspect.html) in the notebook's folder, where Jupyter finds it.
  * @throws TensorError if no layer of the model can be observed
  */
 export async function inspectionPage(

@@ -33,8 +33,8 @@ export function pageOf(model: ShowableModel, vocabulary: readonly string[], opti
 }
 
 /**
- * The page of a model, for a notebook: written as a file, and an iframe of it for `show`.
- * @param options.file in the notebook's folder, where Jupyter finds it; default model.html
+ * The page of a model, for a notebook: written as `file` (default: model.html), which lies in the notebook's folder, where Jupyter finds it,
+ * and an iframe of it for `show`.
  * @throws ConfigError that says why, if the page's engine cannot stand for this model
  */
 export function modelPage(

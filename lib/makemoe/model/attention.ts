@@ -35,7 +35,7 @@ const roles = ['query', 'key', 'value'] as const
 
 /** Multi-head causal self-attention with an output projection. B batch, T time, C nEmbed, H heads. */
 export class MultiHeadAttention extends Module {
-  /** [C, 3C]: all queries, then all keys, then all values; within each, head by head. */
+  /** All queries, then all keys, then all values; within each, head by head. Shape [C, 3C]. */
   readonly qkv: Variable
   readonly proj: Linear
   readonly headSize: number

@@ -8,7 +8,7 @@ import { at } from '../../base/assertions'
 import { op } from '../../engine/tensor/op'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 
-/** [S, H, T, D]: sequences, heads, positions, head size. */
+/** Shape [S, H, T, D]: sequences, heads, positions, head size. */
 type CacheShape = readonly [sequences: number, heads: number, positions: number, headSize: number]
 
 /** Keys and values of earlier positions, for a forward pass of one position a sequence. S sequences, H heads, T positions, D head size. */

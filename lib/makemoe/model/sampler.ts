@@ -97,6 +97,7 @@ export function nextCharacter(model: SparseMoELanguageModel, window: Tensor, las
 /** A step of generation; it may be compiled. */
 export type GenerationStep<Args extends Tensor[]> = (...args: Args) => Tensor
 
+/** What `generate` writes, and how. */
 export interface GenerateOptions extends SamplingOptions {
   readonly tokens: number
   readonly streams: Streams

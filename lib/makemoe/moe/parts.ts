@@ -25,6 +25,7 @@ import { topkRouter } from './router/topk'
 
 export type { DropPolicy } from './contracts'
 
+/** The routers by name: config field `router`; each turns logits [N, E] into K experts and gates for each of N tokens. */
 export const routers = {
   'noisy-topk': noisyTopkRouter,
   topk: topkRouter,
@@ -35,12 +36,14 @@ export const routers = {
   random: randomRouter,
 } as const satisfies Record<string, Make<RouterModule>>
 
+/** The experts by name: config field `expert`; each maps rows [n, C] to rows [n, C]. */
 export const experts = {
   relu: reluExpert,
   gelu: geluExpert,
   swiglu: swigluExpert,
 } as const satisfies Record<string, Make<ExpertModule>>
 
+/** The drop policies by name: config field `dropPolicy`; each orders an expert's (token, choice) pairs, of which the first ones are served. */
 export const dropPolicies = {
   order: inOrder,
   rank: byRank,
@@ -52,6 +55,7 @@ export type BalancingMethod =
   | { readonly weight: number; readonly loss: BalancingLoss }
   | { readonly weight: number; readonly state: (numExperts: number, weight: number) => BalancingState }
 
+/** The balancing methods by name: config field `balance`; each with its usual weight, or its usual step. */
 export const balances = {
   switch: { weight: 0.01, loss: switchLoss },
   importance: { weight: 0.1, loss: importanceLoss },

@@ -16,6 +16,7 @@ import { type Capacity, collectRows, combine, dispatchRows, planDispatch, renorm
 import type { DropPolicyName } from './parts'
 import { type Balancing, reportRouting } from './report-routing'
 
+/** Options of a SparseMoE; without any: no dropout, no capacity, no balancing. */
 export interface SparseMoEOptions extends Balancing {
   /** The dropout rate behind the experts. */
   readonly dropout?: number

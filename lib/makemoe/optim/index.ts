@@ -6,6 +6,7 @@ import { AdamW } from './adamw'
 import { Lion } from './lion'
 import type { MakeOptimizer } from './optimizer'
 
+/** The optimizers by name; each is made of a model's named parameters and options. */
 export const optimizers = {
   adamw: (parameters, options) => new AdamW(parameters, options),
   lion: (parameters, options) => new Lion(parameters, options),

@@ -21,6 +21,7 @@ import { alone, type Team } from './team'
 import { setStreamCounters, streamCounters, type TrainingState, valuesOf } from './training-state'
 import { onceNamed } from './unreached'
 
+/** Options of a Trainer. */
 export interface TrainerOptions {
   readonly compile?: Compile
   /** Default: the one that the config names. */

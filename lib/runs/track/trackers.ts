@@ -24,6 +24,7 @@ export interface TrackedRun {
  */
 export type PrepareTracker = () => (run: TrackedRun) => Tracker
 
+/** The trackers by name, each checked and opened when a run starts. */
 export const trackers = {
   jsonl: () => () => noTracker,
   mlflow: () => {

@@ -57,8 +57,7 @@ export function characterExpertMap(characters: readonly string[], shares: Matrix
 }
 
 /**
- * A text with each character on the color of its first expert.
- * @param options.layer the layer whose router chose, for the title
+ * A text with each character on the color of its first expert; `layer`, whose router chose, is for the title.
  */
 export function textByExpert(
   text: string,

@@ -6,6 +6,11 @@
 import { tf } from '../../../engine/tensor/tf'
 import type { BalancingLoss } from '../contracts'
 
+/**
+ * The Switch Transformer's balancing loss, $E \sum_e f_e P_e$: $f_e$ is the share of (token, choice) pairs that ask for expert $e$, counted
+ * before drops and without a gradient, $P_e$ its mean probability over the tokens. It is 1 when both are even. Float32 scalar.
+ * Source: Fedus et al. 2021, section 2.2, eq. 4.
+ */
 export const switchLoss: BalancingLoss = ({ demand, probabilities }) => {
   const asked = tf.cast(demand, 'float32')
   const f = tf.div(asked, tf.sum(asked)) // [E]
