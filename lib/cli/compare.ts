@@ -125,7 +125,10 @@ async function compareVariants(config: Config, options: CompareCommandOptions): 
   const json = JSON.stringify(result, (_, value: unknown) => (typeof value === 'function' ? String(value) : value), 1)
   writeFileAtomic(join(folder, `${name}.json`), `${json}\n`)
   const curves = (['steps', 'FLOPs', 'seconds'] as const).map((against) => comparisonCurves(measurements, against))
-  writeFileAtomic(join(folder, `${name}.html`), figurePage([comparisonLosses(measurements), ...curves], { note: table }))
+  writeFileAtomic(
+    join(folder, `${name}.html`),
+    figurePage([comparisonLosses(measurements), ...curves], { title: `${name}: comparison`, note: table }),
+  )
   const shown = relative(process.cwd(), folder) || folder
   console.log(`saved in ${join(shown, `${name}.json`)}, figures in ${join(shown, `${name}.html`)}`)
   return 0

@@ -32,7 +32,7 @@ import { loadResumable, type ResumableCheckpoint, RunFolder } from '../runs/run-
 import { metricsFile, type RunStatus, readRunRecord } from '../runs/track/run-record'
 import { defaultTracker, type TrackerName, trackers } from '../runs/track/trackers'
 import { figurePage } from '../show/plot/html'
-import { type LossCurve, lossCurves } from '../show/plot/losses'
+import { type LossCurve, lossCurves, smoothed } from '../show/plot/losses'
 import { deadExperts, loadFigure } from '../show/plot/routing-load'
 import { type ClusterOptions, memberOf } from './cluster-options'
 import { compiler } from './compiler'
@@ -134,6 +134,13 @@ function showProgress(steps: number): { update(progress: Progress): void; line(t
   }
 }
 
+/** At most some 500 points of a curve: the page is written again and again while training goes on. */
+function thinned(curve: LossCurve): LossCurve {
+  const every = Math.ceil(curve.steps.length / 500)
+  const keep = (_: number, i: number): boolean => i % every === 0 || i === curve.steps.length - 1
+  return { ...curve, steps: curve.steps.filter(keep), losses: curve.losses.filter(keep) }
+}
+
 /** Writes `loss.html`: the losses and the load of the experts in a run's metrics. While it trains, a browser reads the page again by itself. */
 function writeCurves(folder: string, training: boolean): void {
   const lines = readFileSync(join(folder, metricsFile), 'utf8').split('\n').slice(0, -1)
@@ -149,12 +156,19 @@ function writeCurves(folder: string, training: boolean): void {
     const { steps = [], values = [] } = reports.get(key) ?? {}
     return { name, steps, losses: values }
   }
-  const losses = lossCurves([curve('train', 'train_loss'), curve('validation', 'val_loss')], basename(folder))
+  // Of every step, so that a training with few evaluations is a curve, too.
+  const batches = { ...curve('batches, running mean', 'loss'), behind: true }
+  const smooth = { ...batches, losses: smoothed(batches.losses, 20) }
+  const losses = lossCurves([curve('train', 'train_loss'), curve('validation', 'val_loss'), thinned(smooth)], basename(folder))
   const load = loadFigure(reports)
   const dead = deadExperts(reports)
   const note =
     dead === undefined ? '' : dead === '' ? 'No expert is dead.' : `Dead experts, which got no token in the last reports: ${dead}.`
-  const page = figurePage(load ? [losses, load] : losses, { note, refresh: training ? 30 : undefined })
+  const page = figurePage(load ? [losses, load] : losses, {
+    title: `${basename(folder)}: losses and load`,
+    note,
+    refresh: training ? 30 : undefined,
+  })
   writeFileAtomic(join(folder, 'loss.html'), page)
 }
 

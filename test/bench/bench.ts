@@ -207,5 +207,5 @@ export async function bench({ withPytorch = false, json, rounds, size: wanted, g
   const points = results.flatMap(({ name, size, model, what, median, peakMB }) =>
     name in growth ? [{ dimension: name, value: size[name as Dimension], who: models[model], what, ms: median, peakMB }] : [],
   )
-  writeFileAtomic(figureFile, figurePage(growthFigure(points)))
+  writeFileAtomic(figureFile, figurePage(growthFigure(points), { title: 'makeMoE: cost by size' }))
 }

@@ -93,9 +93,11 @@ export function loadOverTraining(steps: readonly number[], load: readonly Matrix
   return {
     data: [trace],
     layout: layout(title, 'step', 'layer, a row for each expert', {
-      height: Math.max(260, 150 + 6 * rows.length),
+      height: Math.max(360, 150 + 6 * rows.length), // the axis title needs as much, however few the rows are
       margin: mapMargin,
       shapes: lines,
+      // A cell reaches half its width before its step; training does not begin before step 0.
+      ...(steps.length > 1 ? { xaxis: { range: [steps[0], steps.at(-1)] } } : {}),
       yaxis: {
         autorange: 'reversed',
         tickvals: first.map((_, layer) => experts * (layer + 0.5) - 0.5),

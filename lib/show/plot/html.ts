@@ -4,6 +4,8 @@ import { escaped } from '../escaped'
 import type { Figure } from './figure'
 
 export interface FigurePageOptions {
+  /** In the browser's tab. */
+  readonly title: string
   /** Text below the figures, its lines and columns as they are. */
   readonly note?: string
   /** Seconds after which a browser reads the file again, for a page that is still being written. */
@@ -11,7 +13,7 @@ export interface FigurePageOptions {
 }
 
 /** An HTML page with interactive figures, one below the other. */
-export function figurePage(figures: Figure | readonly Figure[], { note = '', refresh }: FigurePageOptions = {}): string {
+export function figurePage(figures: Figure | readonly Figure[], { title, note = '', refresh }: FigurePageOptions): string {
   const plotly = readFileSync(require.resolve('plotly.js-dist-min/plotly.min.js'), 'utf8')
   const json = (value: unknown): string => JSON.stringify(value).replaceAll('<', '\\u003c')
   const all = 'data' in figures ? [figures] : figures
@@ -21,6 +23,7 @@ export function figurePage(figures: Figure | readonly Figure[], { note = '', ref
   )
   return `<!doctype html>
 <meta charset="utf-8">
+<title>${escaped(title)}</title>
 <meta name="viewport" content="width=device-width">
 ${refresh === undefined ? '' : `<meta http-equiv="refresh" content="${refresh}">`}
 <script>${plotly}</script>
