@@ -56,8 +56,11 @@ export interface TraceNode {
   readonly site?: Error
 }
 
+/** Ends a pass of a trace; an affair of the tracer. */
+export class PassEnd extends Error {}
+
 /** Something that is not the same in two passes of a trace, or from one trace to the next. */
-export class Difference extends Error {
+export class Difference extends PassEnd {
   /** The caller's line. */
   site?: string
 

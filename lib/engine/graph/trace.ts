@@ -17,7 +17,7 @@
  * follow when the function is called again (`Trace.check`).
  */
 import { at, valueAt } from '../../base/assertions'
-import { siteOf } from '../../base/caller-site'
+import { callerSite, withDeepStacks } from '../../base/caller-site'
 import { TensorError, TraceError } from '../../base/errors'
 import { type Binding, backend, type NodeBackend, type TensorMetadata } from '../tensor/op'
 import { forbidNewVariables, int64Of, livingVariables, restoreData } from '../tensor/runtime'
@@ -26,7 +26,7 @@ import { separateVariables } from '../tensor/variables'
 import { dataType, type Numbers, nameOfType } from '../tensorflow/types'
 import { FunctionGraph } from './function-graph'
 import { attributesKey } from './inference'
-import { Difference, Recorder, type Ref, type Step, stepName, type TraceNode } from './recorder'
+import { Difference, PassEnd, Recorder, type Ref, type Step, stepName, type TraceNode } from './recorder'
 import { probeOf, type Size, Sizes } from './sizes'
 
 /** A function that TensorFlow can run. */
@@ -52,7 +52,7 @@ const firstSymbol = 2 ** 52
 let nextSymbol = firstSymbol
 
 /** A number that is the same in both passes equals a probe size by accident: larger ones are needed. */
-class ProbeClash extends Error {
+class ProbeClash extends PassEnd {
   constructor(readonly number: number) {
     super()
   }
@@ -268,8 +268,6 @@ function run(
   const { binding } = node
   const held = livingVariables().map((variable) => holdVariable(node, pass, variable))
   const release = guard(pass.number)
-  const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 60
   tf.engine().startScope('trace')
   try {
     node.binding = pass.binding()
@@ -283,10 +281,9 @@ function run(
     return { results, assignments }
   } catch (error) {
     if (!(error instanceof Error) || error instanceof ProbeClash) throw error
-    if (error instanceof Difference) throw Object.assign(error, { site: siteOf(error) })
-    const reason = /gradient function not found for (\w+)/.exec(error.message)
-    const message = reason ? `cannot trace the gradient of ${reason[1]}: the op has none` : error.message
-    const failure = new TraceError(/\n {2}at /.test(message) ? message : `${message}\n  at ${siteOf(error)}`)
+    if (error instanceof Difference) throw Object.assign(error, { site: callerSite(error) })
+    const { message } = error
+    const failure = new TraceError(/\n {2}at /.test(message) ? message : `${message}\n  at ${callerSite(error)}`)
     failure.cause = error
     throw failure
   } finally {
@@ -295,7 +292,6 @@ function run(
     node.binding = binding
     Reflect.deleteProperty(node, 'getInputTensorIds') // the prototype's shows again
     release()
-    Error.stackTraceLimit = stackTraceLimit
   }
 }
 
@@ -322,7 +318,7 @@ function alone<T>(run: () => T): T {
   tracing = true
   separateVariables()
   try {
-    return run()
+    return withDeepStacks(run)
   } finally {
     tracing = false
   }

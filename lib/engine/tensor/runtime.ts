@@ -66,10 +66,20 @@ export const backend = (): NodeBackend => tf.backend() as unknown as NodeBackend
 /** The binding to TensorFlow. */
 export const binding = (): TfjsBinding => runtime().binding
 
+/** An op that a gradient may flow through. */
+export interface TapeNode {
+  readonly kernelName: string
+  readonly inputs: Readonly<Record<string, Tensor>>
+  readonly outputs: readonly Tensor[]
+  gradient?: (...dys: unknown[]) => unknown
+}
+
 /** What we use of tfjs's engine beside its public methods. */
 interface EngineInternals {
   readonly registeredVariables: Readonly<Record<string, Variable>>
   makeVariable: (...made: never) => unknown
+  addTapeNode: (...node: never) => void
+  readonly state: { readonly activeTape: TapeNode[] | null }
   disposeTensor(tensor: Tensor): void
   incRef(tensor: Tensor, backend: null): void
 }
@@ -109,3 +119,23 @@ export function giveData(variable: Variable, id: number): object {
 
 /** Every variable that was made and not disposed of. */
 export const livingVariables = (): Variable[] => Object.values(engine().registeredVariables)
+
+/** Calls a function with every op that a gradient may flow through, when it has run. */
+export function onTape(added: (node: TapeNode) => void): void {
+  const { addTapeNode } = engine()
+  engine().addTapeNode = (...node) => {
+    addTapeNode.apply(engine(), node)
+    const last = engine().state.activeTape?.at(-1)
+    if (last) added(last)
+  }
+}
+
+/**
+ * The variables that a gradient of y reaches; called where y has just been computed, in the function whose gradient is wanted.
+ */
+export function reachedVariables(y: Tensor): Set<Variable> {
+  const reached = new Set([y.id])
+  for (const { inputs, outputs } of [...(engine().state.activeTape ?? [])].reverse())
+    if (outputs.some(({ id }) => reached.has(id))) for (const { id } of Object.values(inputs)) reached.add(id)
+  return new Set(livingVariables().filter(({ id }) => reached.has(id)))
+}

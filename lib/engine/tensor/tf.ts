@@ -6,6 +6,7 @@ import { lazyExport } from '../../base/lazy-export'
 import { additions } from './additions'
 import { registerGradients } from './gradients'
 import { replaceKernels } from './kernels'
+import { nameMissingGradients } from './missing-gradients'
 import { printTensors } from './print'
 import { tf as tfjs } from './runtime'
 
@@ -16,6 +17,7 @@ function load(): Extended {
   printTensors(tfjs)
   replaceKernels()
   registerGradients()
+  nameMissingGradients()
   return Object.create(tfjs, Object.getOwnPropertyDescriptors(additions))
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { type Tensor, tf } from '../../engine/tensor/tf'
-import { inHalves } from '../nn/halves'
+import { InHalves } from '../nn/halves'
 import { LayerNorm } from '../nn/layer-norm'
 import { Module } from '../nn/module'
 import type { ModelContext } from './context'
@@ -31,7 +31,7 @@ export interface MixtureModule extends Module {
 export class Block<Attention extends AttentionModule = AttentionModule, Mixture extends MixtureModule = MixtureModule> extends Module {
   readonly attention: Attention
   readonly moe: Mixture
-  readonly ln1: LayerNorm
+  readonly ln1: InHalves<LayerNorm>
   readonly ln2: LayerNorm
   protected override readonly stateNames = { attention: 'sa', moe: 'smoe' }
 
@@ -39,7 +39,7 @@ export class Block<Attention extends AttentionModule = AttentionModule, Mixture 
     super()
     this.attention = attention
     this.moe = moe
-    this.ln1 = inHalves(new LayerNorm(nEmbed)) // for speed, as the model's attention
+    this.ln1 = new InHalves(new LayerNorm(nEmbed)) // for speed, as the model's attention
     this.ln2 = new LayerNorm(nEmbed)
   }
 

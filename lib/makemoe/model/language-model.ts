@@ -2,11 +2,13 @@
  * SparseMoELanguageModel: token ids in, logits for the next token out. Token and position embeddings, nLayer blocks, a final LayerNorm, a
  * linear head.
  */
+import { at } from '../../base/assertions'
 import { ShapeError } from '../../base/errors'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import { inLayer } from '../nn/context'
 import { Embedding } from '../nn/embedding'
+import { explainErrors } from '../nn/error-path'
 import { LayerNorm } from '../nn/layer-norm'
 import { Linear } from '../nn/linear'
 import { crossEntropy } from '../nn/loss'
@@ -57,6 +59,11 @@ export class SparseMoELanguageModel extends Module {
     const [, T = 0] = ids.shape
     if (ids.rank !== 2 || T > this.config.blockSize || T < 1)
       throw new ShapeError(`model: got token ids of shape [${ids.shape.join(', ')}], expected [B, 1 to ${this.config.blockSize}]`)
+    return explainErrors(this, () => this.logits(ids, ctx))
+  }
+
+  private logits(ids: Tensor, ctx: Context): Tensor {
+    const T = at(ids.shape, 1)
     const positions = this.positionEmbedding.forward(ctx.cache ? tf.expandDims(ctx.cache.position, 1) : tf.range(0, T, 1, 'int32'))
     let x = tf.add(this.tokenEmbedding.forward(ids), positions) // [B, T, C]
     for (const [layer, block] of this.blocks.entries()) x = block.forward(x, inLayer({ ...ctx, tokenIds: ids }, layer))

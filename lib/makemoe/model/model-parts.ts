@@ -8,7 +8,7 @@ import { balancingOf } from '../moe/balance/from-config'
 import type { BalancingLoss, ExpertModule, RouterModule } from '../moe/contracts'
 import { experts, routers } from '../moe/parts'
 import { SparseMoE } from '../moe/sparse-moe'
-import { inHalves } from '../nn/halves'
+import { InHalves } from '../nn/halves'
 import { MultiHeadAttention } from './attention'
 import type { AttentionModule, MixtureModule } from './block'
 import { kaimingInit, type ModelInit, scaledInit } from './initialization'
@@ -51,7 +51,7 @@ const requirePart =
 
 const makeAttention: MakePart<AttentionModule> = ({ nEmbed, nHead, blockSize, dropout, attentionScale }, stream, init) => {
   const options = { dropout, scale: attentionScale, init: init.attention, projInit: init.residual }
-  return inHalves(new MultiHeadAttention(nEmbed, nHead, blockSize, stream, options))
+  return new InHalves(new MultiHeadAttention(nEmbed, nHead, blockSize, stream, options))
 }
 
 const mixtureOf =

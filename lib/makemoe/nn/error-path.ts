@@ -1,66 +1,77 @@
 /**
  * An error inside a module names the module's path in the model and the caller's own line, in a few lines: `blocks.3.moe.experts.2.up`.
- * On its way up, each module that it passes adds the name under which it holds the one before.
+ * Nothing watches the modules until then: what failed is run again, and this time each module notes that it is being run.
  */
-import { valueAt } from '../../base/assertions'
-import { siteOf } from '../../base/caller-site'
+import { callerSite, withDeepStacks } from '../../base/caller-site'
 import { ShapeError } from '../../base/errors'
+import { PassEnd } from '../../engine/graph/recorder'
+import { namePlaces } from '../../engine/tensor/missing-gradients'
 
-const machinery = /node_modules\/|node:|\(<anonymous>\)|(dist|lib)\/(engine|makemoe)\//
-
-/** What is needed of a module. */
-interface Parent {
-  nameOf(child: object): string | undefined
+/** What is needed of a model. */
+interface Root {
+  namedModules(): Iterable<readonly [name: string, module: object]>
 }
-
-interface Path {
-  /** The outermost module so far. */
-  module: Parent
-  names: string[]
-  readonly innermost: string
-}
-
-const pathOf = new WeakMap<Error, Path>()
-let depth = 0
-/** Frames that a stack must have for the caller of a model's innermost module to be among them. */
-const frames = 60
 
 type Forward = (...args: unknown[]) => unknown
 
-/** Lets a module's errors tell where in the model it is; `forward` is looked up at each call, so that a class may be redefined. */
-export function nameErrors(module: Parent): void {
-  const prototype: { forward?: Forward } = module.constructor.prototype
-  if (typeof prototype.forward !== 'function') return
-  const value: Forward = (...args) => {
-    const { stackTraceLimit } = Error
-    if (depth++ === 0) Error.stackTraceLimit = Math.max(frames, stackTraceLimit)
-    try {
-      const result = prototype.forward?.apply(module, args)
-      if (result === undefined)
-        throw new ShapeError(`${module.constructor.name}.forward: got nothing back, expected a tensor (is a \`return\` missing?)`)
-      return result
-    } catch (error) {
-      if (error instanceof Error) passThrough(error, module, depth === 1)
-      throw error
-    } finally {
-      depth--
-      Error.stackTraceLimit = stackTraceLimit
-    }
+let isWatched = false
+
+/**
+ * Runs what uses a model; an error from one of its modules then says which one it was.
+ * @param run is run a second time if it throws
+ */
+export function explainErrors<R>(model: Root, run: () => R): R {
+  if (isWatched) return run()
+  isWatched = true
+  try {
+    return run()
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof PassEnd) throw error
+    throw explained(model, run, error)
+  } finally {
+    isWatched = false
   }
-  Object.defineProperty(module, 'forward', { value, writable: true, configurable: true })
 }
 
-function passThrough(error: Error, module: Parent, outermost: boolean): void {
-  const path = pathOf.get(error)
-  if (!path) pathOf.set(error, { module, names: [], innermost: module.constructor.name })
-  else if (path.module !== module) {
-    const name = module.nameOf(path.module)
-    if (name !== undefined) path.names.unshift(name)
-    path.module = module
+/** The error of a second run, with its place; the first one if the second does not fail in a module. */
+function explained(model: Root, run: () => unknown, error: Error): Error {
+  const running: string[] = []
+  const placeOf = (): string | undefined => running.at(-1)
+  let failed: { readonly error: unknown; readonly place: string | undefined } | undefined
+  const watch = (name: string, module: object): (() => void) => {
+    const forward: Forward | undefined = Reflect.get(module, 'forward')
+    if (!forward) return () => {}
+    const watched: Forward = (...args) => {
+      running.push(`${name}${name && ': '}${module.constructor.name}`)
+      try {
+        const result = forward.apply(module, args)
+        if (result === undefined)
+          throw new ShapeError(`${module.constructor.name}.forward: got nothing back, expected a tensor (is a \`return\` missing?)`)
+        return result
+      } catch (error) {
+        failed ??= { error, place: placeOf() }
+        throw error
+      } finally {
+        running.pop()
+      }
+    }
+    Object.defineProperty(module, 'forward', { value: watched, configurable: true })
+    return () => Reflect.deleteProperty(module, 'forward')
   }
-  if (!outermost) return
-  const { names, innermost } = valueAt(pathOf, error)
-  const site = siteOf(error, machinery) // before the message changes, which the stack repeats
-  error.message += `\n  in ${names.length > 0 ? `${names.join('.')}: ` : ''}${innermost}`
-  error.stack = `${error.name}: ${error.message}\n    at ${site}`
+  const restore = [...model.namedModules()].map(([name, module]) => watch(name, module))
+  const forgetPlaces = namePlaces(placeOf)
+  try {
+    withDeepStacks(run)
+    return error
+  } catch (again) {
+    if (!(again instanceof Error) || again instanceof PassEnd) return error
+    if (failed && failed.error !== again) return error
+    const site = callerSite(again) // before the message changes, which the stack repeats
+    if (failed) again.message += `\n  in ${failed.place}`
+    again.stack = `${again.name}: ${again.message}\n    at ${site}`
+    return again
+  } finally {
+    forgetPlaces()
+    for (const each of restore) each()
+  }
 }

@@ -3,7 +3,7 @@ import { at } from '../../base/assertions'
 import { type RandomStream, splitStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { Context } from './context'
-import type { Module } from './module'
+import { Module, type StateDict } from './module'
 
 /** A module whose forward treats the entries of the first axis independently. */
 type PerSequence = Module & { forward(x: Tensor, ctx?: Context): Tensor }
@@ -12,37 +12,49 @@ type PerSequence = Module & { forward(x: Tensor, ctx?: Context): Tensor }
 const halvesOf = new WeakMap<Tensor, readonly [Tensor, Tensor]>()
 
 function halve(x: Tensor): readonly [Tensor, Tensor] {
-  const made = halvesOf.get(x)
-  if (made?.every((half) => !half.isDisposed)) return made
+  const known = halvesOf.get(x)
+  if (known?.every((half) => !half.isDisposed)) return known
   const size = x.shape[0] ?? 0
   const halves = tf.split(x, [Math.ceil(size / 2), Math.floor(size / 2)])
   return [at(halves, 0), at(halves, 1)]
 }
 
 /**
- * Makes a module compute both halves of its input's first axis on their own, for speed alone: a graph runs them at the same time. The ops
- * around attention are too small to be worth splitting inside, and each waits for the one before. The result is the same, dropout included.
- * @param module must treat the entries of the first axis independently
- * @returns the same module
+ * A module that computes both halves of its input's first axis on their own, for speed alone: a graph runs them at the same time. The ops
+ * around attention are too small to be worth splitting inside, and each waits for the one before. The result is the same, dropout included;
+ * parameters have the names that they have without it.
  */
-export function inHalves<M extends PerSequence>(module: M): M {
-  const whole = module.forward.bind(module)
-  module.forward = (x: Tensor, ctx?: Context): Tensor => {
+export class InHalves<Inner extends PerSequence> extends Module {
+  /** @param inner must treat the entries of the first axis independently */
+  constructor(readonly inner: Inner) {
+    super()
+  }
+
+  forward(x: Tensor, ctx?: Context): Tensor {
     const [sequences = 0, positions] = x.shape
-    if (sequences < 2 || positions === 1) return whole(x, ctx) // a single position is too little to share out; a cache is of all sequences
+    // A single position is too little to share out; a cache is of all sequences.
+    if (sequences < 2 || positions === 1) return this.inner.forward(x, ctx)
     const [first, second] = halve(x)
-    const streams =
-      ctx &&
-      splitStream(
-        ctx.streams.dropout,
-        [first, second].map((half) => half.shape[0] ?? 0),
-      )
+    const streams = ctx && splitStream(ctx.streams.dropout, [sizeOf(first), sizeOf(second)])
     const resultOf = (half: Tensor, dropout: RandomStream | undefined): Tensor =>
-      whole(half, ctx && dropout && { ...ctx, streams: { ...ctx.streams, dropout } })
+      this.inner.forward(half, ctx && dropout && { ...ctx, streams: { ...ctx.streams, dropout } })
     const results = [resultOf(first, streams?.[0]), resultOf(second, streams?.[1])] as const
     const joined = tf.concat([...results])
     halvesOf.set(joined, results)
     return joined
   }
-  return module
+
+  protected override get wrapped(): Module {
+    return this.inner
+  }
+
+  override saveState(state: StateDict, prefix = ''): void {
+    this.inner.saveState(state, prefix)
+  }
+
+  override loadState(state: StateDict, prefix = ''): void {
+    this.inner.loadState(state, prefix)
+  }
 }
+
+const sizeOf = (x: Tensor): number => x.shape[0] ?? 0

@@ -7,7 +7,6 @@ import { at } from '../../base/assertions'
 import { CheckpointError, ConfigError } from '../../base/errors'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { inContainers } from './containers'
-import { nameErrors } from './error-path'
 
 /** A named tensor in PyTorch's layout, as plain numbers. */
 export interface StateTensor {
@@ -52,12 +51,13 @@ export abstract class Module {
   /** Properties whose name in a PyTorch state_dict differs from ours. */
   protected readonly stateNames: Readonly<Record<string, string>> = {}
 
-  constructor() {
-    nameErrors(this)
+  /** The module whose parameters and children are this one's, under the same names; another one where this is a wrapper. */
+  protected get wrapped(): Module {
+    return this
   }
 
   private *members(): Generator<Member> {
-    for (const [name, value] of Object.entries(this)) yield* membersOf(name, value)
+    for (const [name, value] of Object.entries(this.wrapped)) yield* membersOf(name, value)
   }
 
   /**
@@ -82,11 +82,12 @@ export abstract class Module {
     return named
   }
 
-  /** This module and all below it by name, each once. */
-  private *namedModules(name = '', seen = new Set<Module>()): Generator<[name: string, module: Module]> {
+  /** This module and all below it by name, each once; a wrapper and what it wraps have one name. */
+  *namedModules(name = '', seen = new Set<Module>()): Generator<[name: string, module: Module]> {
     if (seen.has(this)) return
     seen.add(this)
     yield [name, this]
+    if (this.wrapped !== this) return yield* this.wrapped.namedModules(name, seen)
     for (const [child, member] of this.members())
       if (member instanceof Module) yield* member.namedModules(`${name}${name && '.'}${child}`, seen)
   }
@@ -174,15 +175,14 @@ export abstract class Module {
     for (const [, variable] of this.namedVariables()) variable.dispose()
   }
 
-  /** The name under which this module holds a child, `experts.2`; undefined if it does not. */
-  nameOf(child: object): string | undefined {
-    for (const [name, member] of this.members()) if (member === child) return name
-    return undefined
-  }
-
   /** The tree of modules with their shapes and parameter counts, as text; equal neighbors of a list share a line. */
   describe(): string {
-    return `${this.constructor.name} (${count(this.parameterCount())})${this.membersAsText('  ')}`
+    return `${this.kind} (${count(this.parameterCount())})${this.membersAsText('  ')}`
+  }
+
+  private get kind(): string {
+    const { name } = this.constructor
+    return this.wrapped === this ? name : `${name}(${this.wrapped.kind})`
   }
 
   private membersAsText(indent: string): string {
@@ -190,7 +190,7 @@ export abstract class Module {
     for (const [name, member] of this.members()) {
       const text =
         member instanceof Module
-          ? `${member.constructor.name} (${count(member.parameterCount())})${member.membersAsText(`${indent}  `)}`
+          ? `${member.kind} (${count(member.parameterCount())})${member.membersAsText(`${indent}  `)}`
           : `[${member.shape.join(', ')}]`
       const index = /\.(\d+)$/.exec(name)?.[1]
       const before = lines.at(-1)

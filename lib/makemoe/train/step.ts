@@ -7,10 +7,12 @@ import { readsStateOf } from '../../engine/graph/javascript-state'
 import type { Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import type { MixtureContext } from '../moe/context'
-import type { NamedParameter } from '../nn/module'
+import { explainErrors } from '../nn/error-path'
+import { Module, type NamedParameter } from '../nn/module'
 import type { Optimizer } from '../optim/optimizer'
 import { clipped, gradientsOf } from './gradients'
 import { alone, type Team } from './team'
+import { nameUnlisted } from './unlisted'
 
 /** The loss of a batch; x and y int32 [B, T]. */
 export type Loss = (x: Tensor, y: Tensor) => Tensor
@@ -52,6 +54,8 @@ class Collected {
   }
 }
 
+const explained = <R>(model: Trainable, run: () => R): R => (model instanceof Module ? explainErrors(model, run) : run())
+
 /** What all steps of one training have in common. */
 export interface StepOptions {
   /** Whether the step also reports the gradient's norm and what the parts report; the training is the same to the bit. */
@@ -83,14 +87,13 @@ export function makePass(
       ...(reporting ? { report: reports.add } : {}),
       share: team.share,
     }
-    const { loss: objective, gradients } = gradientsOf(
-      () => {
-        losses.add('loss', model.loss(x, y, ctx))
-        return tf.addN(losses.all())
-      },
-      variables,
-      nameUnreached,
-    )
+    const objectiveOf = (): Tensor => {
+      losses.add('loss', model.loss(x, y, ctx))
+      const objective = tf.addN(losses.all())
+      nameUnlisted(model, objective)
+      return objective
+    }
+    const { loss: objective, gradients } = explained(model, () => gradientsOf(objectiveOf, variables, nameUnreached))
     const result: Record<string, Tensor> = {}
     for (const [name, values] of losses.byName) result[name] = tf.addN(values)
     if (losses.byName.size > 1) result.objective = objective

@@ -1,5 +1,5 @@
-import { type Context, createStreams, dropout, Module, type Tensor, tf } from 'makemoe'
-import { inHalves } from 'makemoe/dist/makemoe/nn/halves'
+import { type Context, createStreams, dropout, LayerNorm, loadStateDict, Module, stateDictOf, type Tensor, tf } from 'makemoe'
+import { InHalves } from 'makemoe/dist/makemoe/nn/halves'
 import { describe, expect, test } from 'vitest'
 import { relativeError } from '../../support'
 
@@ -11,9 +11,9 @@ class Applied extends Module {
     return this.f(x, ctx)
   }
 }
-const halved = (f: (x: Tensor, ctx?: Context) => Tensor) => inHalves(new Applied(f))
+const halved = (f: (x: Tensor, ctx?: Context) => Tensor) => new InHalves(new Applied(f))
 
-describe('inHalves', () => {
+describe('InHalves', () => {
   const double = (x: Tensor) => tf.mul(x, 2)
   test.each([1, 2, 5])('a batch of %i: the function of the whole, in order', (B) => {
     const sizes: number[] = []
@@ -63,5 +63,17 @@ describe('inHalves', () => {
     const [first, second] = [halved(double), halved(double)]
     const joined = tf.tidy(() => first.forward(tf.ones([4, 1])))
     expect(Array.from(second.forward(joined).dataSync())).toEqual([4, 4, 4, 4])
+  })
+  test('is seen in the tree, and names and checkpoints are those of the inner module', () => {
+    class Model extends Module {
+      constructor(readonly norm: Module) {
+        super()
+      }
+    }
+    const [plain, halved] = [new Model(new LayerNorm(3)), new Model(new InHalves(new LayerNorm(3)))]
+    expect(halved.describe()).toMatch(/\n {2}norm: InHalves\(LayerNorm\) \(6\)\n {4}weight \[3\]/)
+    expect(halved.namedParameters().map(([name]) => name)).toEqual(plain.namedParameters().map(([name]) => name))
+    expect(stateDictOf(halved)).toEqual(stateDictOf(plain))
+    loadStateDict(halved, stateDictOf(plain))
   })
 })
