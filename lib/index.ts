@@ -56,7 +56,8 @@ export { TopkRouter } from './makemoe/moe/router/topk'
 export { SparseMoE, type SparseMoEOptions } from './makemoe/moe/sparse-moe'
 
 // The language model
-export { causalMask, loadHeads, MultiHeadAttention, saveHeads } from './makemoe/model/attention'
+export { causalMask, MultiHeadAttention } from './makemoe/model/attention'
+export { loadHeads, saveHeads } from './makemoe/model/heads'
 export { type AttentionModule, Block, type MixtureModule } from './makemoe/model/block'
 export { kaimingInit, type ModelInit, scaledInit } from './makemoe/model/initialization'
 export type { ModelContext } from './makemoe/model/context'

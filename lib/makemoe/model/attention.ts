@@ -1,5 +1,5 @@
 /**
- * Causal self-attention (Vaswani et al. 2017, section 3.2): every place looks back at the places before it, in several heads at once.
+ * Causal self-attention (Vaswani et al. 2017, section 3.2): every position looks back at the positions before it, in several heads at once.
  * Queries, keys and values of all heads come from one matrix product; a state_dict has them head by head, as the original stores them.
  */
 import { at } from '../../base/assertions'
@@ -12,14 +12,15 @@ import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { dropout } from '../nn/dropout'
 import { type Initializer, kaimingNormal } from '../nn/initializers'
 import { Linear } from '../nn/linear'
-import { assignParameter, Module, parameter, type StateDict, takeState } from '../nn/module'
+import { Module, parameter, type StateDict } from '../nn/module'
 import type { ModelContext } from './context'
+import { loadHeads, lowerTriangle, saveHeads } from './heads'
 
 /** Which size scales the scores: 1 / sqrt(headSize) as in the paper, or 1 / sqrt(nEmbed) as in the original. */
 export type AttentionScale = 'headSize' | 'nEmbed'
 
 export interface AttentionOptions {
-  /** Of the attention weights, and of the output. */
+  /** The dropout rate of the attention weights, and of the output. */
   readonly dropout?: number
   readonly scale?: AttentionScale
   /** How queries, keys and values start. */
@@ -30,8 +31,6 @@ export interface AttentionOptions {
 
 /** Queries in a block, and the longest sequence that is computed in one piece. */
 const blockOfQueries = 64
-
-const roles = ['query', 'key', 'value'] as const
 
 /** Multi-head causal self-attention with an output projection. B batch, T time, C nEmbed, H heads. */
 export class MultiHeadAttention extends Module {
@@ -122,53 +121,7 @@ function joinHeads(x: Tensor): Tensor {
   return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [B, T, H * D])
 }
 
-/** What the layout of the heads in a state_dict depends on. */
-export interface HeadSizes {
-  readonly nEmbed: number
-  readonly nHead: number
-  readonly blockSize: number
-}
-
-/** The numbers of one role of one head: the index in a state_dict's weight [headSize, nEmbed], and in qkv [C, 3C]. */
-function* placesOf({ nEmbed, nHead }: HeadSizes, head: number, role: number): Generator<[weight: number, qkv: number]> {
-  const headSize = nEmbed / nHead
-  for (let d = 0; d < headSize; d++)
-    for (let c = 0; c < nEmbed; c++) yield [d * nEmbed + c, c * 3 * nEmbed + role * nEmbed + head * headSize + d]
-}
-
-/** Queries, keys and values of all heads, [C, 3C], under PyTorch's names and in its layout, with the causal mask of each head. */
-export function saveHeads(qkv: Variable, sizes: HeadSizes, state: StateDict, prefix: string): void {
-  const { nEmbed, nHead, blockSize } = sizes
-  const values = qkv.dataSync<'float32'>()
-  for (let h = 0; h < nHead; h++) {
-    for (const [r, role] of roles.entries()) {
-      const weight = new Float32Array((nEmbed / nHead) * nEmbed)
-      for (const [to, from] of placesOf(sizes, h, r)) weight[to] = at(values, from)
-      state.set(`${prefix}heads.${h}.${role}.weight`, { shape: [nEmbed / nHead, nEmbed], values: weight })
-    }
-    state.set(`${prefix}heads.${h}.tril`, { shape: [blockSize, blockSize], values: lowerTriangle(blockSize, 1, 0) })
-  }
-}
-
-/** The reverse of `saveHeads`. @throws CheckpointError if a tensor is missing or has another shape */
-export function loadHeads(qkv: Variable, sizes: HeadSizes, state: StateDict, prefix: string): void {
-  const { nEmbed, nHead, blockSize } = sizes
-  const values = new Float32Array(qkv.size)
-  for (let h = 0; h < nHead; h++) {
-    for (const [r, role] of roles.entries()) {
-      const { values: weight } = takeState(state, `${prefix}heads.${h}.${role}.weight`, [nEmbed / nHead, nEmbed])
-      for (const [from, to] of placesOf(sizes, h, r)) values[to] = at(weight, from)
-    }
-    takeState(state, `${prefix}heads.${h}.tril`, [blockSize, blockSize])
-  }
-  assignParameter(qkv, values)
-}
-
-function lowerTriangle(size: number, inside: number, outside: number): Float32Array {
-  return Float32Array.from({ length: size * size }, (_, i) => (i % size <= Math.floor(i / size) ? inside : outside))
-}
-
-/** 0 where a place may look (itself and before), -inf where it may not: [T, T]. */
+/** 0 where a query position may look (itself and before), -inf elsewhere: [T, T]. */
 export function causalMask(T: number): Tensor {
   return tf.tensor2d(lowerTriangle(T, 0, Number.NEGATIVE_INFINITY), [T, T])
 }

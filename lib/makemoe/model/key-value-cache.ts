@@ -40,7 +40,7 @@ export class KeyValueCache {
    * The cache for one forward pass. A position that is passed twice is overwritten.
    * @param position of each sequence, int32 [S]; those before it have been passed
    */
-  at(position: Tensor): CacheAtPosition {
+  atPosition(position: Tensor): CacheAtPosition {
     const [S, H, T, D] = this.shape
     const allowed = tf.lessEqual(tf.range(0, T, 1, 'int32'), tf.expandDims(position, 1)) // [S, T]
     const mask = tf.reshape(tf.where(allowed, 0, Number.NEGATIVE_INFINITY), [S, 1, 1, T])

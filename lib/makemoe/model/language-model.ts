@@ -62,7 +62,7 @@ export class SparseMoELanguageModel extends Module {
     return explainErrors(this, () => this.logits(ids, ctx))
   }
 
-  private logits(ids: Tensor, ctx: Context): Tensor {
+  private logits(ids: Tensor, ctx: ModelContext): Tensor {
     const T = at(ids.shape, 1)
     const positions = this.positionEmbedding.forward(ctx.cache ? tf.expandDims(ctx.cache.position, 1) : tf.range(0, T, 1, 'int32'))
     let x = tf.add(this.tokenEmbedding.forward(ids), positions) // [B, T, C]
@@ -86,7 +86,7 @@ export class SparseMoELanguageModel extends Module {
   }
 
   /**
-   * A cache with which texts can be fed token by token: `forward(ids [rows, 1], { ...ctx, cache: cache.at(position) })`.
+   * A cache with which texts can be fed token by token: `forward(ids [rows, 1], { ...ctx, cache: cache.atPosition(position) })`.
    * @returns undefined where a token's output depends, or may depend, on more than the tokens before it: on other tokens (capacity, expert
    * choice), on noise, on parts that were passed in
    */

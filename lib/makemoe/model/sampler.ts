@@ -1,25 +1,18 @@
-/**
- * Writing text: one character at a time from the model's scores, over the last T characters.
- *
- * While the text is shorter than the window, a character costs a forward pass of one position (KeyValueCache), where the model allows it.
- * Otherwise the window is computed in full width, padded behind the text; attention is causal, so what stands behind a position cannot change
- * it. (The original grows the window instead; with its noise and capacity on, that is not the same, and `likeMakemoe` does it so.)
- */
+/** Writing text: one character at a time from the model's logits, over the last T characters. */
 import { at } from '../../base/assertions'
 import { ConfigError, ShapeError, TrainingError } from '../../base/errors'
-import { shape3 } from '../../engine/tensor/shape'
-import type { Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { Context } from '../nn/context'
 import type { SparseMoELanguageModel } from './language-model'
+import { type GenerationStep, lastLogits, type NextLogitsOptions, nextLogits } from './next-logits'
 
 /** How characters are drawn. */
 export interface SamplingOptions {
   /** Divides the logits: below 1 more greedy, above 1 more random, 0 greedy. Default 1. */
   readonly temperature?: number
-  /** Draw only among the best this many. */
+  /** Sample from the k most likely characters. */
   readonly sampleTopK?: number | undefined
-  /** Draw only among the fewest best that together have this probability (nucleus; Holtzman et al. 2020). */
+  /** Sample from the fewest most likely characters that together have this probability (nucleus; Holtzman et al. 2020). */
   readonly sampleTopP?: number | undefined
 }
 
@@ -46,7 +39,7 @@ function divideByTemperature(logits: Tensor, temperature: number): Tensor {
 }
 
 /**
- * The scores with everything out of reach at -inf.
+ * Logits with everything that must not be sampled set to -inf.
  * @param logits float32 [S, V]
  * @returns float32 [S, V]
  */
@@ -72,19 +65,6 @@ export function filterLogits(logits: Tensor, { temperature = 1, sampleTopK, samp
 }
 
 /**
- * The logits behind each sequence's last character.
- * @param window int32 [S, T]
- * @param last the position of each sequence's last character, int32 [S]
- * @returns float32 [S, V]
- */
-function lastLogits(model: SparseMoELanguageModel, window: Tensor, last: Tensor, ctx: Context): Tensor {
-  const logits = model.forward(window, ctx) // [S, T, V]
-  const [S, T, V] = shape3(logits)
-  const rows = tf.add(tf.mul(tf.range(0, S, 1, 'int32'), tf.scalar(T, 'int32')), last)
-  return tf.gather(tf.reshape(logits, [S * T, V]), rows)
-}
-
-/**
  * Draws the next character of each sequence.
  * @param window int32 [S, T]
  * @param last the position of each sequence's last character, int32 [S]
@@ -94,25 +74,26 @@ export function nextCharacter(model: SparseMoELanguageModel, window: Tensor, las
   return tf.tidy(() => ctx.streams.sampling.categorical(filterLogits(lastLogits(model, window, last, ctx), options)))
 }
 
-/** A step of generation; it may be compiled. */
-export type GenerationStep<Args extends Tensor[]> = (...args: Args) => Tensor
+export type { GenerationStep }
 
 /** What `generate` writes, and how. */
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions extends SamplingOptions, NextLogitsOptions {
   readonly tokens: number
-  readonly streams: Streams
-  /** As the original: dropout and routing noise on, the window growing, from training mode. */
-  readonly likeMakemoe?: boolean
-  /** Makes a step: eager by default, or compiled. */
-  readonly makeStep?: <Args extends Tensor[]>(step: GenerationStep<Args>) => GenerationStep<Args>
-  /** Whether to keep keys and values until the window slides, where the model allows it. Default: yes. */
-  readonly cached?: boolean
+}
+
+function checkPrompts(model: SparseMoELanguageModel, prompts: readonly ArrayLike<number>[]): void {
+  if (model.looksAhead?.())
+    throw new ConfigError(
+      'generate: got a model whose experts choose tokens, which looks ahead, expected one that writes from left to right',
+    )
+  if (prompts.length === 0 || prompts.some((prompt) => prompt.length === 0))
+    throw new ShapeError('generate: got an empty prompt, expected at least one character in each')
 }
 
 /**
  * Writes on from each prompt, all at once.
- * @param prompts numbers of characters, each at least one; lengths may differ
- * @yields the next character's number for each prompt
+ * @param prompts token ids, at least one in each; lengths may differ
+ * @yields the next token id for each prompt
  * @throws ConfigError, ShapeError before anything is drawn; TrainingError if the logits are not finite
  */
 export function* generate(
@@ -120,56 +101,21 @@ export function* generate(
   prompts: readonly ArrayLike<number>[],
   options: GenerateOptions,
 ): Generator<Int32Array> {
+  checkPrompts(model, prompts)
   validateSampling(options)
-  if (model.looksAhead?.())
-    throw new ConfigError(
-      'generate: got a model whose experts choose tokens, which looks ahead, expected one that writes from left to right',
-    )
-  if (prompts.length === 0 || prompts.some((prompt) => prompt.length === 0))
-    throw new ShapeError('generate: got an empty prompt, expected at least one character in each')
-  const { blockSize } = model.config
-  const { streams, likeMakemoe = false, cached = true, makeStep = (step) => step } = options
-  const ctx: Context = { training: likeMakemoe, streams }
+  const { makeStep = (step) => step } = options
   const texts = prompts.map((prompt) => Array.from(prompt))
-  const longest = (): number => Math.max(...texts.map((text) => text.length))
-
-  const whole = makeStep(function wholeWindow(window: Tensor, last: Tensor) {
-    return tf.tidy(() => lastLogits(model, window, last, ctx))
-  })
-  const fromWindow = (): Tensor => {
-    const width = likeMakemoe ? Math.min(longest(), blockSize) : blockSize
-    const rows = texts.map((text) => text.slice(-width))
-    const padded = rows.flatMap((row) => [...row, ...new Array<number>(width - row.length).fill(0)])
-    const last = rows.map((row) => row.length - 1)
-    return tf.tidy(() => whole(tf.tensor2d(padded, [rows.length, width], 'int32'), tf.tensor1d(last, 'int32')))
-  }
-
-  const cache = cached && !likeMakemoe && longest() <= blockSize ? model.newCache?.(texts.length) : undefined
-  const one = makeStep(function onePosition(ids: Tensor, position: Tensor) {
-    return tf.tidy(() => tf.squeeze(model.forward(ids, cache ? { ...ctx, cache: cache.at(position) } : ctx), [1]))
-  })
-  /** Passes what the cache lacks, the last `missing` characters; a shorter text's first character is passed again until its turn comes. */
-  const fromCache = (missing: number): Tensor => {
-    const pass = (back: number): Tensor => {
-      const positions = texts.map((text) => Math.max(text.length - 1 - back, 0))
-      const ids = positions.map((position, s) => [at(at(texts, s), position)])
-      return tf.tidy(() => one(tf.tensor2d(ids, [texts.length, 1], 'int32'), tf.tensor1d(positions, 'int32')))
-    }
-    for (let back = missing - 1; back > 0; back--) pass(back).dispose()
-    return pass(0)
-  }
-
+  const next = nextLogits(model, texts, options)
   const draw = makeStep(function drawCharacter(logits: Tensor) {
     return tf.tidy(() => {
-      const drawn = streams.sampling.categorical(filterLogits(logits, options))
-      const sound = tf.all(tf.less(logits, Number.POSITIVE_INFINITY), 1) // false for NaN
-      return tf.where(sound, drawn, tf.onesLike(drawn).mul(tf.scalar(-1, 'int32')))
+      const drawn = options.streams.sampling.categorical(filterLogits(logits, options))
+      const isSound = tf.all(tf.less(logits, Number.POSITIVE_INFINITY), 1) // false for NaN
+      return tf.where(isSound, drawn, tf.onesLike(drawn).mul(tf.scalar(-1, 'int32')))
     })
   })
   try {
-    let missing = longest()
     for (let i = 0; i < options.tokens; i++) {
-      const logits = cache && longest() <= blockSize ? fromCache(missing) : fromWindow()
+      const logits = next.logits()
       const drawn = draw(logits)
       const characters = drawn.dataSync<'int32'>()
       tf.dispose([logits, drawn])
@@ -178,10 +124,9 @@ export function* generate(
           'generate: the model gives logits that are not finite: its training has diverged; use an earlier checkpoint',
         )
       for (const [s, text] of texts.entries()) text.push(at(characters, s))
-      missing = 1
       yield characters
     }
   } finally {
-    cache?.dispose()
+    next.dispose()
   }
 }

@@ -43,7 +43,7 @@ describe('the cache of keys and values', () => {
           if (!cache) throw new Error('expected a cache')
           const logits = tf.unstack(ids, 1).map((column, t) => {
             const position = tf.fill([rows], t, 'int32')
-            return model.forward(tf.expandDims(column, 1), { ...ctx, cache: cache.at(position) })
+            return model.forward(tf.expandDims(column, 1), { ...ctx, cache: cache.atPosition(position) })
           })
           expectClose(tf.concat(logits, 1), whole, 1e-5)
           cache.dispose()
