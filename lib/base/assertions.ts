@@ -2,7 +2,7 @@
 
 /**
  * Element i of a list.
- * @throws RangeError if there is none
+ * @throws RangeError if the list is shorter
  */
 export function at<T>(list: ArrayLike<T>, i: number): T {
   const item = list[i]

@@ -39,7 +39,7 @@ function atomically(path: string, write: (partial: string) => void): void {
   } catch (error) {
     try {
       rmSync(partial, { recursive: true, force: true })
-    } catch {} // what made the writing fail may do the same here; the first reason is told
+    } catch {} // what made the writing fail may do the same here; the first reason is reported
     throw new RunError(`cannot write ${path}: ${messageOf(error)} (what was there before is untouched)`)
   }
 }

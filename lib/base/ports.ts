@@ -19,7 +19,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
-/** Whether somebody listens at `host:port` within so many seconds. */
+/** Whether somebody listens at `host:port` within a number of seconds. */
 export async function listens(address: string, seconds: number): Promise<boolean> {
   const [host, port] = address.split(':')
   for (const end = Date.now() + 1000 * seconds; Date.now() < end; await sleep(100)) {

@@ -18,7 +18,7 @@ import { encodeCorpus } from '../makemoe/text/encode-corpus'
 import { comparisonCurves, comparisonLosses } from '../show/plot/comparison'
 import { figurePage } from '../show/plot/html'
 import { compiler } from './compiler'
-import { nowAndThen } from './now-and-then'
+import { lineInPlace, nowAndThen } from './now-and-then'
 import { natural } from './option-values'
 import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, setUpQuietly } from './options'
 import { importFile } from './parts'
@@ -182,18 +182,16 @@ function describeShared(config: Config): string {
 
 /** A line in place on a terminal; elsewhere one now and then. */
 function showLines(): { update(text: string): void; line(text: string): void; stop(): void } {
-  const terminal = process.stderr.isTTY
-  const clear = (): void => void (terminal && process.stderr.write('\r\x1b[K'))
   const tell = nowAndThen()
   return {
     update: (text) => {
-      if (terminal) process.stderr.write(`\r${text}\x1b[K`)
+      if (lineInPlace.isShown) lineInPlace.show(text)
       else tell(() => text)
     },
     line: (text) => {
-      clear()
+      lineInPlace.clear()
       console.log(text)
     },
-    stop: clear,
+    stop: lineInPlace.clear,
   }
 }

@@ -1,4 +1,5 @@
 /** `makemoe evaluate`: the exact loss of a checkpoint. */
+
 import type { Command } from 'commander'
 import { createStreams } from '../engine/tensor/streams'
 import { Dataset } from '../makemoe/text/dataset'
@@ -7,6 +8,7 @@ import { exactLoss, makeLossSum } from '../makemoe/train/evaluate'
 import { loadCheckpoint } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import { compiler } from './compiler'
+import { lineInPlace } from './now-and-then'
 import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions, setUpQuietly } from './options'
 import { loadParts } from './parts'
 import { textDifference, textOf } from './text-of'
@@ -43,10 +45,10 @@ async function evaluateCheckpoint(options: EvaluateOptions): Promise<void> {
   const compile = compiler(options.eager, () => {})
   const lossSum = compile(makeLossSum(model, { training: false, streams: createStreams(config.seed) }))
   const onProgress = (share: number): void => {
-    process.stderr.write(`\r${(100 * share).toFixed(0)} %\x1b[K`)
+    lineInPlace.show(`${(100 * share).toFixed(0)} %`)
   }
-  const result = exactLoss(lossSum, dataset, process.stderr.isTTY ? { onProgress } : {})
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  const result = exactLoss(lossSum, dataset, lineInPlace.isShown ? { onProgress } : {})
+  lineInPlace.clear()
   if (options.json) console.log(JSON.stringify({ ...result, split: 'val', text: corpus.source }))
   else
     console.log(

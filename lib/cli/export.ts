@@ -1,4 +1,5 @@
 /** `makemoe export`: a trained model as one HTML file that writes text and shows its experts at work, offline, in any browser. */
+
 import { type Command, Option } from 'commander'
 import { CheckpointError, ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
@@ -9,6 +10,7 @@ import { loadCheckpoint, partsOf } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import type { Page } from '../show/page/page'
 import type { Precision } from '../show/page/weights'
+import { lineInPlace } from './now-and-then'
 import { natural } from './option-values'
 import { addCheckpointOptions, addCommand, type CheckpointOptions, setUpQuietly } from './options'
 import { loadParts } from './parts'
@@ -58,7 +60,7 @@ export async function exportPage(options: ExportOptions): Promise<void> {
   const corpus = textOf(options, text)
   const validation = new Dataset(encodeCorpus(tokenizer, corpus), model.config.blockSize).splits.val
   const onProgress = (share: number): void => {
-    process.stderr.write(`\rmeasuring ${(100 * share).toFixed(0)} %\x1b[K`)
+    lineInPlace.show(`measuring ${(100 * share).toFixed(0)} %`)
   }
   let page: Page
   try {
@@ -67,12 +69,12 @@ export async function exportPage(options: ExportOptions): Promise<void> {
       validation,
       characters,
       ...(prompt === undefined ? {} : { prompt }),
-      ...(process.stderr.isTTY ? { onProgress } : {}),
+      ...(lineInPlace.isShown ? { onProgress } : {}),
     })
   } catch (error) {
     throw error instanceof ConfigError ? new CheckpointError(`${folder}: ${error.message}`) : error
   } finally {
-    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+    lineInPlace.clear()
   }
   writeFileAtomic(options.out, page.html)
   const { validation: measured } = page.facts

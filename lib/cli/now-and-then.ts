@@ -1,4 +1,4 @@
-/** How far a long command is, where there is no terminal: a line now and then. */
+/** Progress of a long command: a line in place on a terminal; elsewhere a line now and then. */
 
 const interval = 15_000
 
@@ -10,4 +10,11 @@ export function nowAndThen(): (line: () => string) => void {
     shown = Date.now()
     console.log(`  ${line()}`)
   }
+}
+
+/** A line on stderr that is replaced in place; nothing where stderr is not a terminal. */
+export const lineInPlace = {
+  isShown: process.stderr.isTTY,
+  show: (text: string): void => void (process.stderr.isTTY && process.stderr.write(`\r${text}\x1b[K`)),
+  clear: (): void => void (process.stderr.isTTY && process.stderr.write('\r\x1b[K')),
 }

@@ -39,7 +39,7 @@ import { compiler } from './compiler'
 import { lookingAhead } from './evaluate'
 import { requireGpu } from './gpu'
 import { endWithLauncher } from './launcher'
-import { nowAndThen } from './now-and-then'
+import { lineInPlace, nowAndThen } from './now-and-then'
 import { natural, naturalOrZero, number } from './option-values'
 import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, setUpQuietly } from './options'
 import { type LoadedParts, loadParts } from './parts'
@@ -127,7 +127,7 @@ function showProgress(steps: number): { update(progress: Progress): void; line(t
   return {
     update: (progress) => bar.update(progress.step, { text: describeProgress(progress) }),
     line: (text) => {
-      process.stderr.write('\r\x1b[K')
+      lineInPlace.clear()
       console.log(text)
     },
     stop: () => bar.stop(),

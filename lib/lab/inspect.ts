@@ -2,6 +2,7 @@
  * Inspects a trained model: what its routers do with validation text, in plain numbers for a page (plot/inspection) or a person's
  * own use. Observes every layer, compares the checkpoints of the run, and takes the routing apart (knock-out.ts).
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { TensorError } from '../base/errors'
 import { type Tensor, tf } from '../engine/tensor/tf'
 import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
@@ -57,7 +58,7 @@ export async function inspect(
       for (const id of x.dataSync()) ids.push(id)
       tf.dispose([x, y, result])
       tell(Math.min(1, ids.length / Math.min(characters ?? Number.POSITIVE_INFINITY, dataset.splits.val.length)))
-      await new Promise((resolve) => setImmediate(resolve)) // signals get their turn
+      await nextTurn() // signals get their turn
       signal?.throwIfAborted()
     }
     return [seen.summary(ids, dataset.blockSize), Int32Array.from(ids)]

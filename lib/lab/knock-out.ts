@@ -3,6 +3,7 @@
  * choice), with a single choice a token, and with choices at random. Nothing is trained; the rest of the model is as it was.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Streams } from '../engine/tensor/streams'
 import { type Tensor, tf } from '../engine/tensor/tf'
 import type { MixtureContext } from '../makemoe/moe/context'
@@ -87,7 +88,7 @@ export async function knockOut(model: ExaminedModel, dataset: Dataset, options: 
       measured += x.size
       tf.dispose([x, y, value])
       onProgress?.((done + Math.min(1, measured / total)) / passes)
-      await new Promise((resolve) => setImmediate(resolve)) // signals get their turn
+      await nextTurn() // signals get their turn
       signal?.throwIfAborted()
     }
     onProgress?.(++done / passes)

@@ -3,6 +3,7 @@
  * does meanwhile hits all of them alike.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { compile } from '../engine/graph/compile'
 import type { Config } from '../makemoe/config'
 import type { Dataset } from '../makemoe/text/dataset'
@@ -39,7 +40,7 @@ export async function stepTimes(variants: Variants, options: TimingOptions): Pro
   for (let round = 1; round <= rounds; round++)
     for (const [name, variant] of Object.entries(variants)) {
       onTurn?.(name, round, rounds)
-      await new Promise((resolve) => setImmediate(resolve)) // signals get their turn
+      await nextTurn() // signals get their turn
       if (signal?.aborted) return undefined
       times[name] = [...(times[name] ?? []), ...turn(variant, options, steps)]
     }

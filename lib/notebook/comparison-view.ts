@@ -5,19 +5,19 @@ import { type ComparedCurve, comparisonCurves } from '../show/plot/comparison'
 import { Display } from './display'
 
 /** A view for a notebook: one chart that grows, and a line below it; spread it into the options of `compare`. */
-export function comparisonView(redrawMs = 3000): { onCurve(curve: ComparedCurve): void; onProgress(standing: ComparisonProgress): void } {
+export function comparisonView(redrawMs = 3000): { onCurve(curve: ComparedCurve): void; onProgress(progress: ComparisonProgress): void } {
   const [chart, line] = [new Display(), new Display()]
   const curves = new Map<string, ComparedCurve>()
-  let told = 0
+  let drawn = 0
   return {
     onCurve: (curve) => {
       curves.set(`${curve.seed} ${curve.variant}`, curve)
       chart.figure(comparisonCurves([...curves.values()]))
     },
-    onProgress: (standing) => {
-      if (Date.now() - told < redrawMs && standing.step < standing.steps) return
-      told = Date.now()
-      line.text(describeComparison(standing))
+    onProgress: (progress) => {
+      if (Date.now() - drawn < redrawMs && progress.step < progress.steps) return
+      drawn = Date.now()
+      line.text(describeComparison(progress))
     },
   }
 }

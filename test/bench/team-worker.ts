@@ -98,7 +98,7 @@ async function measure(request: TeamRequest, hosts: readonly string[], index: nu
   const together = stepOf(team)
   const alone = several ? stepOf(new ClusterTeam(model, member, parallel, false)) : together
   const loads = compile((x: Tensor, y: Tensor) => loadOfLayers(model, x, y, streams, team))
-  /** Milliseconds of a step on a new batch; what it told goes to `read`. */
+  /** Milliseconds of a step on a new batch; what it reports goes to `read`. */
   const time = (step: TrainStep, read?: (results: readonly Tensor[]) => void): number => {
     const { x, y } = batches.randomBatch('train', size.batchSize, streams.data)
     const start = performance.now()

@@ -14,10 +14,10 @@ test('two workers: bytes as counted by hand, for experts and for data', () => {
   const experts = layers * 2 * (8 * C * C + 5 * C)
   // Rows there and back, and their gradients: a buffer of P = 4 places for the other; how many are filled, int32; the losses and the stop.
   const travelling = layers * 4 * (4 * C) + layers * 1
-  const told = 2
+  const reported = 2
   for (const [parallel, numbers] of [
-    ['experts', replicated + travelling + told],
-    ['data', replicated + experts + told],
+    ['experts', replicated + travelling + reported],
+    ['data', replicated + experts + reported],
   ]) {
     const file = join(folder, `${parallel}.json`)
     const request = JSON.stringify({ size, parallel, rounds: 1 })

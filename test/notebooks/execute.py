@@ -33,7 +33,7 @@ def say(line):
 
 
 class Client(NotebookClient):
-    """Also tells how far it is."""
+    """Also reports how far it is."""
 
     def process_message(self, message, cell, cell_index):
         text = message["content"].get("data", {}).get("text/plain", "")

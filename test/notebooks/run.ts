@@ -70,7 +70,7 @@ async function runNotebook(name: NotebookName, full: boolean, scratch: string): 
   )
   if (full) {
     const kept = { ...notebook, cells: notebook.cells.filter(({ metadata }) => !metadata.check) }
-    // The kernel tells JupyterLab its numbers, but not who runs a notebook without a page.
+    // The kernel sends JupyterLab the cells' numbers, but not who runs a notebook without a page.
     for (const [i, cell] of kept.cells.filter(({ cell_type }) => cell_type === 'code').entries()) cell.execution_count = i + 1
     await addPictures(kept)
     keep(name, kept)

@@ -149,7 +149,7 @@ export function saturation({ saturation: points, layers, model }: Inspection): s
     return section(
       'saturation',
       title,
-      paragraph('Only these weights were there: without checkpoints of the run nothing tells how the choices came about.'),
+      paragraph('Only these weights were there: without checkpoints of the run nothing shows how the choices came about.'),
     )
   const one = points.length === 1 ? ' The run keeps one checkpoint only; train with a larger --keep to see how the choices settle.' : ''
   const atRandom = model.topK / model.numExperts

@@ -129,7 +129,7 @@ export class Desk {
     }
     const { unknown } = this.now.writer
     const list = unknown.map((text) => `“${text}”`).join(' ')
-    this.tell(unknown.length > 0 ? `The model does not know ${list}: shown in the text, but not seen by the model.` : '')
+    this.showProblem(unknown.length > 0 ? `The model does not know ${list}: shown in the text, but not seen by the model.` : '')
     this.inspected = undefined
     this.showCharacter()
     this.showStatus()
@@ -141,10 +141,10 @@ export class Desk {
     try {
       writer.settings = readSettings()
     } catch (error) {
-      this.tell((error as Error).message)
+      this.showProblem((error as Error).message)
       return
     }
-    this.tell('')
+    this.showProblem('')
     showTemperature(writer.settings.temperature)
     this.showTitles()
     if (restart) this.restart()
@@ -210,8 +210,8 @@ export class Desk {
 
   private toggle(layer: number, expert: number): void {
     const { topK } = this.engine.config
-    if (this.now.writer.toggle(layer, expert)) this.tell('')
-    else this.tell(`Layer ${layer} needs at least ${topK} of its experts: switch another one on first.`)
+    if (this.now.writer.toggle(layer, expert)) this.showProblem('')
+    else this.showProblem(`Layer ${layer} needs at least ${topK} of its experts: switch another one on first.`)
     this.showTitles()
     this.showCharacter()
     this.measureEffect()
@@ -241,7 +241,7 @@ export class Desk {
     const likely = expected && id !== undefined ? `${percent(expected[id])} likely here` : 'the beginning'
     element('path').textContent =
       id === undefined
-        ? `${name} is none of the ${vocabulary.length} characters that the model knows: shown, but not seen by the model.`
+        ? `${name} is not among the ${vocabulary.length} characters that the model knows: shown, but not seen by the model.`
         : `${name}, ${ofPrompt ? 'of the prompt' : `character ${index}`}: ${likely}. Layer ${this.layer}: ${chosen}.`
     element('next-title').textContent = this.inspected === undefined ? 'Next character' : `What else was likely instead of ${name}`
     if (this.inspected === undefined) showProbabilities(element('next'), writer.next(), vocabulary, undefined)
@@ -250,7 +250,7 @@ export class Desk {
     showLoad(element('load'), ofLayer(writer.load), facts.validation && ofLayer(facts.validation.load))
   }
 
-  private tell(problem: string): void {
+  private showProblem(problem: string): void {
     element('problem').textContent = problem
   }
 

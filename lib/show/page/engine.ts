@@ -58,7 +58,7 @@ export class Engine {
 
   /**
    * @param makeLinear the plain loop, or kernel.ts's
-   * @throws Error that says why this checkpoint is none for this engine
+   * @throws Error if the engine cannot run this checkpoint, with the reason
    */
   constructor(
     readonly config: EngineConfig,

@@ -26,7 +26,7 @@ export interface PageOptions {
   readonly precision?: Precision
   /** How the text begins. */
   readonly prompt?: string
-  /** Token ids of validation text: what it says of the loss and of the experts' load is measured and told on the page. */
+  /** Token ids of validation text: the loss and the experts' load on it are measured and shown on the page. */
   readonly validation?: ArrayLike<number>
   /** How many of them, at most. Default 20,000. */
   readonly characters?: number

@@ -4,7 +4,7 @@ import { softmax } from './ops'
 export interface Sampling {
   /** Logits are divided by it: below 1 more greedy, above 1 more random; 0 takes the best. */
   readonly temperature: number
-  /** Draw among the best this many. */
+  /** Draw among the k most likely characters. */
   readonly topK?: number | undefined
   /** Draw among the fewest best that together have this probability (Holtzman et al. 2020). */
   readonly topP?: number | undefined

@@ -117,7 +117,7 @@ export function unpackWeights({ tensors, bytes }: PackedWeights): Weights {
   }
 }
 
-/** CRC-32 (ISO 3309, as in zip and PNG): tells damage from accident. */
+/** CRC-32 (ISO 3309, as in zip and PNG): detects accidental damage. */
 export function crc32(bytes: Uint8Array): number {
   const table = Uint32Array.from({ length: 256 }, (_, byte) => {
     let crc = byte
@@ -129,7 +129,7 @@ export function crc32(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0
 }
 
-/** Base64 as bytes, where the browser has no `Uint8Array.fromBase64` of its own. @throws Error if it is none */
+/** Base64 as bytes, where the browser has no `Uint8Array.fromBase64` of its own. @throws Error if the text is not base64 */
 export function decodeBase64(text: string): Uint8Array {
   const native = (Uint8Array as unknown as { fromBase64?: (text: string) => Uint8Array }).fromBase64 // not in TypeScript's library yet
   if (native) return native.call(Uint8Array, text)

@@ -23,7 +23,7 @@ function loadsOf(reports: Reports): ExpertLoad[] {
   })
 }
 
-/** A heatmap has at most so many columns: it is drawn again and again while training goes on. */
+/** A heatmap has at most this number of columns: it is drawn again and again during training. */
 const maxColumns = 150
 
 /** The load over training, layer by layer; undefined if none was reported. */

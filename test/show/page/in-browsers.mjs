@@ -278,7 +278,7 @@ async function checkBrowser(name, browser) {
     'cut in half': [html.slice(0, middle), /incomplete: \d\d % of its weights/],
     'cut before the weights': [html.slice(0, weights - 40), /incomplete: 0 % of its weights/],
     'a changed letter in the weights': [html.slice(0, middle) + other + html.slice(middle + 1), /fail their checksum/],
-    'a letter that is none in the weights': [`${html.slice(0, middle)}%${html.slice(middle + 1)}`, /cannot be decoded/],
+    'a letter in the weights that is not base64': [`${html.slice(0, middle)}%${html.slice(middle + 1)}`, /cannot be decoded/],
     'a damaged description': [html.replace('"makemoe-page-1"', '"makemoe-page-1'), /description cannot be read/],
     'another format': [html.replace('makemoe-page-1"', 'makemoe-page-9"'), /has the format makemoe-page-9/],
     'a tensor that is missing': [html.replace('"ln_f.bias"', '"ln_f.else"'), /no tensor ln_f.bias/],

@@ -190,7 +190,7 @@ describe('npm run export', () => {
   test.each([
     ['is not there', () => join(folder, 'nothing')],
     ['config.json', () => folder],
-  ])('refuses a checkpoint that is none (%s) and writes nothing', async (message, checkpoint) => {
+  ])('refuses what is not a checkpoint (%s) and writes nothing', async (message, checkpoint) => {
     writeFileSync(join(folder, 'config.json'), '{}')
     await expect(exportPage({ ...common, checkpoint: checkpoint() })).rejects.toThrow(message)
     expect(existsSync(out)).toBe(false)

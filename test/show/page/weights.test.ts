@@ -81,7 +81,7 @@ test('crc32 is that of zlib', () => {
   )
 })
 
-test('base64 is decoded, and what is none is refused', () => {
+test('base64 is decoded, and anything else is refused', () => {
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => {
       expect([...decodeBase64(Buffer.from(bytes).toString('base64'))]).toEqual([...bytes])
