@@ -1,12 +1,11 @@
-/** Where somebody's own code called an op: file and line, or, in a notebook, the text of the line. */
-import { Session } from 'node:inspector'
+/** Where somebody's own code called an op: file and line, or, in a notebook, the cell and its line. */
+import { cellLine, describeLine } from './cells'
 
 const tensorMachinery = /node_modules\/@tensorflow|tfjs-core|node:internal|(dist|lib)\/engine\/(graph|tensor)\//
 
 /**
- * The caller's own line: the first frame that is neither tfjs nor the machinery of tensors and graphs. A notebook's kernel runs each cell as
- * a nameless script whose line numbers are not the cell's, so that the line itself is quoted (without the `exports.` that the kernel puts
- * before names of other cells).
+ * The caller's own line: the first frame that is neither tfjs nor the machinery of tensors and graphs. A line of a notebook is quoted, since
+ * many cells stand under one number over time.
  * @param machinery files whose frames are passed over; the next ones where all frames are in those. Default: the machinery of tensors
  * @param error made where the op was called; its stack must not have been read yet for a line to be quoted
  */
@@ -22,8 +21,8 @@ export function siteOf(error: Error, ...machinery: readonly RegExp[]): string {
   const firstOutside = (files: RegExp): number => frames.findIndex((frame) => !files.test(frame))
   const own = (machinery.length > 0 ? machinery : [tensorMachinery]).map(firstOutside).find((index) => index >= 0) ?? 0
   const site = sites[own]
-  const quoted = site?.getFileName()?.startsWith('evalmachine') ? lineOf(site) : undefined
-  return quoted === undefined ? (frames[own] ?? '').trim().replace(/^at /, '') : `\`${quoted}\``
+  const line = site && cellLine(site.getFileName(), site.getLineNumber(), site.getColumnNumber())
+  return line ? `${describeLine(line)}: \`${line.text.trim()}\`` : (frames[own] ?? '').trim().replace(/^at /, '')
 }
 
 const library = /node_modules\/|tfjs-core|node:|\(<anonymous>\)|(dist|lib)\/(base|engine|makemoe|runs|lab)\//
@@ -39,29 +38,5 @@ export function withDeepStacks<T>(run: () => T): T {
     return run()
   } finally {
     Error.stackTraceLimit = stackTraceLimit
-  }
-}
-
-/** A line of a script that has no file: asked of the debugger. */
-function lineOf(site: NodeJS.CallSite): string | undefined {
-  const session = new Session()
-  session.connect()
-  try {
-    let script: string | undefined
-    session.on('Debugger.scriptParsed', ({ params }) => {
-      if (params.hash === site.getScriptHash()) script = params.scriptId
-    })
-    session.post('Debugger.enable')
-    let line: string | undefined
-    if (script !== undefined)
-      session.post('Debugger.getScriptSource', { scriptId: script }, (_error, result) => {
-        line = result?.scriptSource
-          .split('\n')
-          [(site.getLineNumber() ?? 0) - 1]?.trim()
-          .replaceAll(/\bexports\./g, '')
-      })
-    return line
-  } finally {
-    session.disconnect()
   }
 }
