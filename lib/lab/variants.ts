@@ -4,6 +4,7 @@
  */
 import type { Config } from '../makemoe/config'
 import { kaimingInit, scaledInit } from '../makemoe/model/initialization'
+import { balances, experts, namesOf, routers } from '../makemoe/moe/parts'
 import { lecunNormal, xavierNormal } from '../makemoe/nn/initializers'
 import type { Parts } from '../runs/parts'
 
@@ -19,6 +20,13 @@ export type Variants = Readonly<Record<string, Variant>>
 /** The shared config with a variant's changes; not yet checked. */
 export const changedBy = (shared: Config, { parts: _, ...changes }: Variant): Config => ({ ...shared, ...changes })
 
+/** Variants of the parts in a table that have no entry of their own in a comparison: whatever was added to it. */
+const variantsOfOthers = <Name extends string>(
+  names: readonly Name[],
+  listed: readonly NoInfer<Name>[],
+  variantOf: (name: Name) => Variant,
+): Variants => Object.fromEntries(names.filter((name) => !listed.includes(name)).map((name) => [name, variantOf(name)]))
+
 /** The questions, and their variants of a given config. */
 export const comparisons = {
   /** Which balancing method costs least, and which evens the load. */
@@ -30,6 +38,7 @@ export const comparisons = {
     'sequence:0.01': { balance: 'sequence:0.01' },
     'z:0.001': { balance: 'z:0.001' },
     'bias:0.01': { balance: 'bias:0.01' },
+    ...variantsOfOthers(namesOf(balances), ['switch', 'importance', 'load', 'sequence', 'z', 'bias'], (balance) => ({ balance })),
   }),
   /** What a learned router is worth. */
   router: ({ topK, router }) => ({
@@ -40,12 +49,18 @@ export const comparisons = {
     'expert-choice': { router: 'expert-choice', capacityFactor: undefined, evalCapacityFactor: undefined },
     hash: { router: 'hash' },
     random: { router: 'random' },
+    ...variantsOfOthers(
+      namesOf(routers),
+      [router, 'noisy-topk', 'topk', 'sigmoid', 'switch', 'expert-choice', 'hash', 'random'],
+      (other) => ({ router: other }),
+    ),
   }),
   /** Which expert, how many, how wide. */
   experts: ({ expert, numExperts: E, topK: K, nEmbed: C, expertWidth: F = 4 * C }) => ({
     [`${E} ${expert}, k = ${K}`]: {},
     gelu: { expert: 'gelu', expertWidth: F },
     swiglu: { expert: 'swiglu', expertWidth: Math.round((2 * F) / 3) },
+    ...variantsOfOthers(namesOf(experts), [expert, 'relu', 'gelu', 'swiglu'], (other) => ({ expert: other, expertWidth: undefined })),
     [`${2 * E} of half width, k = ${2 * K}`]: { numExperts: 2 * E, topK: 2 * K, expertWidth: Math.ceil(F / 2) },
     ...(E > 1 && K > 1 ? { [`1 shared + ${E - 1}, k = ${K - 1}`]: { sharedExperts: 1, numExperts: E - 1, topK: K - 1 } } : {}),
     ...(E >= 2 * K ? { [`${Math.floor(E / 2)} experts, k = ${K}`]: { numExperts: Math.floor(E / 2) } } : {}),
