@@ -90,6 +90,7 @@ type Given<Fields extends keyof CompleteConfig> = Omit<Pick<CompleteConfig, Fiel
 export type ModelConfig = Given<keyof typeof model | keyof typeof mixture>
 /** How a model is trained. */
 export type TrainConfig = Given<keyof typeof training>
+/** All settings of a model and its training; the table in this file has their defaults and meanings. */
 export type Config = ModelConfig & TrainConfig
 
 /** The fields that say how to train. */

@@ -32,7 +32,10 @@ export interface AttentionOptions {
 /** Queries in a block, and the longest sequence that is computed in one piece. */
 const blockOfQueries = 64
 
-/** Multi-head causal self-attention with an output projection. B batch, T time, C nEmbed, H heads. */
+/**
+ * Multi-head causal self-attention, $\mathrm{softmax}(q k^T / \sqrt{d} + mask) \, v$ in each head, with an output projection;
+ * [B, T, C] -> [B, T, C]. B batch, T time, C nEmbed, H heads, d head size (Vaswani et al. 2017, section 3.2).
+ */
 export class MultiHeadAttention extends Module {
   /** All queries, then all keys, then all values; within each, head by head. Shape [C, 3C]. */
   readonly qkv: Variable

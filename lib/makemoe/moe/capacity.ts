@@ -4,7 +4,7 @@
  */
 
 /**
- * capacity = floor(tokens * topK / numExperts * factor), at least `minimum`.
+ * The pairs that an expert may serve, $\lfloor N K / E \cdot factor \rfloor$, at least `minimum`.
  * @param tokens N = B * T
  * @param minimum the original allows 0, at which an expert serves nobody (with N = 1 to 3 at its defaults); ours is 1
  */

@@ -5,6 +5,7 @@ import type { BatchShare } from './batch-share'
 import type { Routing } from './contracts'
 import type { RoutingRecord } from './routing-record'
 
+/** The context of a forward pass through a SparseMoE. */
 export interface MixtureContext extends Context {
   /** Called once a layer and forward pass. The tensors live until the pass ends; `tf.keep` those that are wanted longer. */
   readonly observer?: (record: RoutingRecord) => void

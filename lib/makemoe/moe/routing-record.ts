@@ -9,6 +9,7 @@ export interface RoutingNoise {
   readonly deviation: () => Tensor
 }
 
+/** What one SparseMoE layer did with its tokens. N tokens, K choices, E experts. */
 export interface RoutingRecord {
   /** The layer, counted from 0. */
   readonly layer: number

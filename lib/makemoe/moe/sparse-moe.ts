@@ -36,7 +36,10 @@ export interface SparseMoEOptions extends Balancing {
   readonly shared?: readonly ExpertModule[]
 }
 
-/** A sparse mixture of experts. */
+/**
+ * A sparse mixture of experts, $y(x) = \sum_e G(x)_e \, E_e(x)$ over the K chosen of E experts; [..., C] -> [..., C]
+ * (Shazeer et al. 2017, section 2).
+ */
 export class SparseMoE extends Module {
   readonly router: RouterModule
   readonly experts: readonly ExpertModule[]

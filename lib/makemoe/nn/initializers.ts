@@ -10,7 +10,7 @@ export type Initializer = (stream: RandomStream, fanIn: number, fanOut: number) 
 const normal = (stream: RandomStream, shape: readonly number[], deviation: number): Tensor =>
   tf.tidy(() => tf.mul(stream.normal(shape), deviation))
 
-/** N(0, 2 / fanIn): keeps the variance through a ReLU (He et al. 2015, eq. 10). */
+/** $N(0, 2 / fanIn)$: keeps the variance through a ReLU (He et al. 2015, eq. 10). */
 export const kaimingNormal: Initializer = (stream, fanIn, fanOut) => normal(stream, [fanIn, fanOut], Math.sqrt(2 / fanIn))
 
 /** N(0, 1 / fanIn): keeps the variance where no ReLU follows (LeCun et al. 1998, section 4.6). */

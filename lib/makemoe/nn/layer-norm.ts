@@ -5,7 +5,10 @@ import { layerNorm } from '../../engine/tensor/layer-norm'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { Module, parameter } from './module'
 
-/** Normalization of the last axis, with a learned gain and bias. */
+/**
+ * Normalization of the last axis, $y = \gamma \, (x - \mu) / \sqrt{\sigma^2 + \varepsilon} + \beta$ with $\varepsilon = 10^{-5}$, as PyTorch;
+ * [..., C] -> [..., C] (Ba, Kiros & Hinton 2016).
+ */
 export class LayerNorm extends Module {
   /** The gain, [C]. */
   readonly weight: Variable

@@ -14,7 +14,7 @@ export interface LinearOptions {
   readonly init?: Initializer
 }
 
-/** An affine map of the last axis. */
+/** An affine map of the last axis, $y = x W + b$; [..., fanIn] -> [..., fanOut]. */
 export class Linear extends Module {
   /** [fanIn, fanOut] */
   readonly weight: Variable

@@ -7,7 +7,7 @@ import { lastSize } from '../../engine/tensor/shape'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 
 /**
- * Mean cross-entropy in nats.
+ * Mean cross-entropy in nats, $-\frac{1}{N} \sum_i \ln \mathrm{softmax}(z_i)_{t_i}$; float32 scalar.
  * @param logits float32 [..., V]
  * @param targets int32 [...]
  * @throws ShapeError if the shapes differ in more than the last axis

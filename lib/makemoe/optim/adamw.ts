@@ -14,7 +14,10 @@ export interface AdamWOptions extends OptimizerOptions {
   readonly epsilon?: number
 }
 
-/** The optimizer of the original. */
+/**
+ * AdamW (Loshchilov & Hutter 2019), the optimizer of the original: $m \leftarrow \beta_1 m + (1 - \beta_1) g$,
+ * $v \leftarrow \beta_2 v + (1 - \beta_2) g^2$, $p \leftarrow p - \eta (\hat m / (\sqrt{\hat v} + \varepsilon) + \lambda p)$.
+ */
 export class AdamW extends Optimizer {
   /** First and second moment of each parameter. */
   private readonly m: readonly NamedParameter[]

@@ -14,7 +14,8 @@ export interface LionOptions extends OptimizerOptions {
 }
 
 /**
- * u = sign(beta1 m + (1 - beta1) g);  p <- p - lr (u + decay p);  m <- beta2 m + (1 - beta2) g
+ * Lion (Chen et al. 2023): $u = \mathrm{sign}(\beta_1 m + (1 - \beta_1) g)$, $p \leftarrow p - \eta (u + \lambda p)$,
+ * $m \leftarrow \beta_2 m + (1 - \beta_2) g$.
  */
 export class Lion extends Optimizer {
   private readonly moments: readonly NamedParameter[]

@@ -27,6 +27,7 @@ const cosine: Schedule = (step, { learningRate, steps }) => {
   return learningRate * (lastShare + ((1 - lastShare) * (1 + Math.cos(Math.PI * share))) / 2)
 }
 
+/** The schedules of the learning rate by name: config field `schedule`; each gives the rate of a step. */
 export const schedules = { constant, cosine } as const satisfies Record<string, Schedule>
 
 /**

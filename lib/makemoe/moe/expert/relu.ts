@@ -20,7 +20,7 @@ export interface ExpertOptions {
   readonly residual?: Initializer
 }
 
-/** A two-layer perceptron with a ReLU; hidden width F, default 4C. */
+/** A two-layer perceptron, $\mathrm{relu}(x W_1 + b_1) W_2 + b_2$; hidden width F, default 4C; [rows, C] -> [rows, C]. */
 export class Expert extends Module implements ExpertModule {
   readonly up: Linear
   readonly down: Linear

@@ -11,7 +11,10 @@ import { Module } from '../../nn/module'
 import type { ExpertModule, Make } from '../contracts'
 import type { ExpertOptions } from './relu'
 
-/** A gated two-layer perceptron; hidden width F, default 8C/3. */
+/**
+ * A gated two-layer perceptron, $(\mathrm{silu}(x W_g + b_g) \odot (x W_1 + b_1)) W_2 + b_2$; hidden width F, default 8C/3;
+ * [rows, C] -> [rows, C] (Shazeer 2020).
+ */
 export class SwigluExpert extends Module implements ExpertModule {
   readonly gate: Linear
   readonly up: Linear

@@ -14,7 +14,10 @@ import { type TopKGates, topKGating } from './top-k-gating'
 /** When a noisy router is noisy. */
 export type NoiseMode = MixtureConfig['noiseMode']
 
-/** A linear router with learned noise. */
+/**
+ * A linear router with learned noise: top-k gating of $H(x) = x W + b + \epsilon \, \mathrm{softplus}(x W_n + b_n)$ with
+ * $\epsilon \sim N(0, 1)$ (Shazeer et al. 2017, section 2.1, eq. 4).
+ */
 export class NoisyTopkRouter extends LinearRouter implements RouterModule {
   readonly noise: Linear
   protected override readonly stateNames = { scores: 'topkroute_linear', noise: 'noise_linear' }

@@ -17,7 +17,7 @@ export interface TopKGates {
 }
 
 /**
- * Softmax over the k largest logits of each row, 0 elsewhere. The gradient reaches the kept logits alone.
+ * Softmax over the k largest logits of each row, 0 elsewhere: $g_e = e^{z_e} / \sum_{j \in top_k(z)} e^{z_j}$. The gradient reaches the kept logits alone.
  * @param logits float32 [N, E]
  * @param bias float32 [E], added to what decides the choice, not to the gates
  */

@@ -6,7 +6,7 @@ import type { Make, RouterModule, Routing } from '../contracts'
 import { LinearRouter } from './linear-router'
 import { type TopKGates, topKGating } from './top-k-gating'
 
-/** A linear router without noise. */
+/** A linear router without noise, $G(x) = \mathrm{softmax}(\mathrm{keepTopK}(x W + b, k))$ (Shazeer et al. 2017, section 2.1). */
 export class TopkRouter extends LinearRouter implements RouterModule {
   /** G(x) = softmax(keepTopK(x W + b, k)) */
   forward(x: Tensor, _ctx?: Context, bias?: Tensor): Routing & TopKGates {
