@@ -1,7 +1,7 @@
 /** Where somebody's own code called an op: file and line, or, in a notebook, the cell and its line. */
 import { cellLine, describeLine } from './cells'
 
-const tensorMachinery = /node_modules\/@tensorflow|tfjs-core|node:internal|(dist|lib)\/engine\/(graph|tensor)\//
+const tensorMachinery = /node_modules\/@tensorflow|tfjs-core|node:internal|(dist|lib)\/(engine\/(graph|tensor)|vendor)\//
 
 /**
  * The caller's own line: the first frame that is neither tfjs nor the machinery of tensors and graphs. A line of a notebook is quoted, since
@@ -25,7 +25,7 @@ export function siteOf(error: Error, ...machinery: readonly RegExp[]): string {
   return line ? `${describeLine(line)}: \`${line.text.trim()}\`` : (frames[own] ?? '').trim().replace(/^at /, '')
 }
 
-const library = /node_modules\/|tfjs-core|node:|\(<anonymous>\)|(dist|lib)\/(base|engine|makemoe|runs|lab)\//
+const library = /node_modules\/|tfjs-core|node:|\(<anonymous>\)|(dist|lib)\/(base|engine|makemoe|runs|lab|vendor)\//
 
 /** The line of a person's own file or cell that led to an error; a line of this library where there is no other. */
 export const callerSite = (error: Error): string => siteOf(error, library, tensorMachinery)
