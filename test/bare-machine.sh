@@ -117,6 +117,6 @@ say "npm start, the port 8888 taken"
 chroot "$machine" python3 -m http.server 8888 --bind 127.0.0.1 >/dev/null 2>&1 &
 taken=$!
 starts /srv/read-only/makemoe
-kill $taken
+kill $taken 2>/dev/null || true # it has ended at once if another program of this machine has the port
 as_user /srv/read-only/makemoe npm run train -- "${tiny[@]}" 2>&1 | tail -n 8
 say "done"
