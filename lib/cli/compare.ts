@@ -18,13 +18,13 @@ import { encodeCorpus } from '../makemoe/text/encode-corpus'
 import { comparisonCurves, comparisonLosses } from '../show/plot/comparison'
 import { figurePage } from '../show/plot/html'
 import { compiler } from './compiler'
-import { lineInPlace, nowAndThen } from './now-and-then'
 import { natural } from './option-values'
 import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, setUpQuietly } from './options'
 import { importFile } from './parts'
 import { paths } from './setup/paths'
 import { stoppedStatus, stopSignal } from './stopping'
 import { textOf } from './text-of'
+import { lineInPlace, throttledLog } from './throttled-log'
 
 interface CompareCommandOptions {
   readonly preset: string
@@ -182,7 +182,7 @@ function describeShared(config: Config): string {
 
 /** A line in place on a terminal; elsewhere one now and then. */
 function showLines(): { update(text: string): void; line(text: string): void; stop(): void } {
-  const tell = nowAndThen()
+  const tell = throttledLog()
   return {
     update: (text) => {
       if (lineInPlace.isShown) lineInPlace.show(text)

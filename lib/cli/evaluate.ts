@@ -8,10 +8,10 @@ import { exactLoss, makeLossSum } from '../makemoe/train/evaluate'
 import { loadCheckpoint } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import { compiler } from './compiler'
-import { lineInPlace } from './now-and-then'
 import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions, setUpQuietly } from './options'
 import { loadParts } from './parts'
 import { textDifference, textOf } from './text-of'
+import { lineInPlace } from './throttled-log'
 
 /** What to know about the loss of a model whose experts choose. */
 export const lookingAhead =

@@ -1,8 +1,10 @@
 /** `makemoe export`: a trained model as one HTML file that writes text and shows its experts at work, offline, in any browser. */
 
 import { type Command, Option } from 'commander'
+import { isOneOf } from '../base/assertions'
 import { CheckpointError, ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
+import { partNamesOf } from '../makemoe/part-names'
 import { Dataset } from '../makemoe/text/dataset'
 import { encodeCorpus } from '../makemoe/text/encode-corpus'
 import { pageOf } from '../notebook/model-page'
@@ -10,11 +12,11 @@ import { loadCheckpoint, partsOf } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import type { Page } from '../show/page/page'
 import type { Precision } from '../show/page/weights'
-import { lineInPlace } from './now-and-then'
 import { natural } from './option-values'
 import { addCheckpointOptions, addCommand, type CheckpointOptions, setUpQuietly } from './options'
 import { loadParts } from './parts'
 import { textOf } from './text-of'
+import { lineInPlace } from './throttled-log'
 
 export interface ExportOptions extends CheckpointOptions {
   readonly out: string
@@ -38,9 +40,6 @@ export function register(program: Command): void {
     })
 }
 
-/** Parts that change how a model is trained, and not what it computes. */
-const partsForTraining = ['balance', 'init', 'optimizer']
-
 /**
  * Writes the page and says what its precision costs.
  * @throws CheckpointError if there is no checkpoint, or one that the page's engine cannot run, with the reason
@@ -50,7 +49,7 @@ export async function exportPage(options: ExportOptions): Promise<void> {
   if (!/\.html?$/i.test(options.out)) throw new ConfigError(`out: got ${options.out}, expected a file that ends in .html`)
   if (prompt === '') throw new ConfigError('prompt: got an empty text, expected at least one character')
   const folder = checkpointIn(options.checkpoint)
-  const own = partsOf(folder)?.names.filter((name) => !partsForTraining.includes(name)) ?? []
+  const own = partsOf(folder)?.names.filter((name) => isOneOf<string>(partNamesOf('architecture'), name)) ?? []
   if (own.length > 0)
     throw new CheckpointError(
       `${folder} cannot become a page: it was made with parts passed by value (${own.join(', ')}), and a page has only the routers and experts that lib/show/page/parts.ts knows by name`,

@@ -6,8 +6,10 @@ import { createJiti } from 'jiti'
 import { messageOf } from '../base/assertions'
 import { ConfigError, MakemoeError } from '../base/errors'
 import { tfjsModule, tfjsModules } from '../engine/tensor/tfjs-modules'
+import { checkPartNames } from '../makemoe/part-names'
 import { sha256Of } from '../runs/checkpoint'
-import { checkPartNames, type Parts, type PartsFile } from '../runs/parts'
+import type { Parts, PartsFile } from '../runs/parts'
+import { checkTypes } from './check-types'
 
 /** Parts, and the file that they came from. */
 export interface LoadedParts {
@@ -19,7 +21,7 @@ export interface LoadedParts {
  * Runs a person's TypeScript file.
  * @param what the file is, for what is said of it
  * @returns its exports by name, and its source
- * @throws ConfigError if it cannot be read or fails
+ * @throws ConfigError if it cannot be read, has a type error, or fails
  */
 export async function importFile(file: string, what: string): Promise<{ exported: Record<string, unknown>; source: string }> {
   const path = resolve(file)
@@ -30,6 +32,7 @@ export async function importFile(file: string, what: string): Promise<{ exported
   } catch (error) {
     throw wrong(`cannot be read: ${messageOf(error)}`)
   }
+  checkTypes(file, what)
   // The same lib as the commands': two copies would have two classes Module, and two TensorFlows.
   const virtualModules: Record<string, unknown> = { makemoe: require('../index') }
   for (const name of tfjsModules) Object.defineProperty(virtualModules, name, { enumerable: true, get: tfjsModule })

@@ -66,12 +66,19 @@ export interface Checkpoint extends CheckpointContents {
  * The files of a checkpoint, by name: weights first, so that a config is there only with its weights.
  * @throws TrainingError if a weight is not finite: nothing could use it
  */
-export function checkpointFiles({ model, tokenizer, ...rest }: CheckpointContents): Record<string, string | Uint8Array> {
+export function checkpointFiles({
+  model,
+  tokenizer,
+  config,
+  parts,
+  text,
+  weightsOnly,
+}: CheckpointContents): Record<string, string | Uint8Array> {
   const state = stateDictOf(model)
   const problem = findNotFinite(state)
   if (problem !== undefined) throw new TrainingError(`the weights are not finite: ${problem}`)
   const weights = encodeSafetensors(state, { format: 'pt' })
-  const description = { format, ...rest, vocabulary: tokenizer.vocabulary, sha256: sha256Of(weights) }
+  const description = { format, config, text, parts, weightsOnly, vocabulary: tokenizer.vocabulary, sha256: sha256Of(weights) }
   return { [weightsFile]: weights, [configFile]: `${JSON.stringify(description, null, 2)}\n` }
 }
 
@@ -134,9 +141,29 @@ export function checkFinite(file: string, state: StateDict): void {
     )
 }
 
+/** The config and the tokenizer of a checkpoint. @throws CheckpointError */
+function described(folder: string, { config, vocabulary }: Description): Pick<Checkpoint, 'config' | 'tokenizer'> {
+  try {
+    return { config: validateConfig(config), tokenizer: new CharTokenizer(vocabulary) }
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof TextError)
+      throw new CheckpointError(`${join(folder, configFile)}: ${error.message}`)
+    throw error
+  }
+}
+
+/**
+ * What a checkpoint says of itself; its weights are not read.
+ * @throws CheckpointError
+ */
+export function describeCheckpoint(folder: string): Pick<Checkpoint, 'config' | 'tokenizer' | 'text'> {
+  const description = readDescription(folder)
+  return { ...described(folder, description), text: description.text }
+}
+
 /** A model by its config and parts; its weights are new. */
 export function buildModel(config: Config, vocabSize: number, stream: RandomStream, parts: Parts = {}): SparseMoELanguageModel {
-  const { optimizer: _optimizer, ...ofModel } = parts
+  const { optimizer: _optimizer, schedule: _schedule, ...ofModel } = parts
   return new SparseMoELanguageModel({ ...config, vocabSize }, stream, ofModel)
 }
 
@@ -148,20 +175,11 @@ export function buildModel(config: Config, vocabSize: number, stream: RandomStre
  */
 export function loadCheckpoint(folder: string, parts: Parts = {}, partsFile?: PartsFile): Checkpoint {
   const description = readDescription(folder)
-  const { weightsOnly, text, vocabulary, parts: record } = description
+  const { weightsOnly, text, parts: record } = description
   if (weightsOnly !== undefined)
     throw new CheckpointError(`${folder} holds weights alone, for loadWeights(folder, model) in a notebook: ${weightsOnly}`)
   matchParts(folder, record, parts, partsFile)
-  const path = join(folder, configFile)
-  let config: Config
-  let tokenizer: CharTokenizer
-  try {
-    config = validateConfig(description.config)
-    tokenizer = new CharTokenizer(vocabulary)
-  } catch (error) {
-    if (error instanceof ConfigError || error instanceof TextError) throw new CheckpointError(`${path}: ${error.message}`)
-    throw error
-  }
+  const { config, tokenizer } = described(folder, description)
   const state = readWeights(folder, description)
   if (record === undefined) checkSizes(state, config, tokenizer.vocabSize)
   const model = buildModel(config, tokenizer.vocabSize, createStreams(config.seed).init, parts)

@@ -3,17 +3,17 @@
  * made with, never their code: whoever loads it gives them again.
  */
 import { isOneOf } from '../base/assertions'
-import { CheckpointError, ConfigError } from '../base/errors'
-import { nearest } from '../base/nearest'
+import { CheckpointError } from '../base/errors'
 import type { ModelParts } from '../makemoe/model/model-parts'
 import type { MakeOptimizer } from '../makemoe/optim/optimizer'
+import { checkPartNames, partNamesOf } from '../makemoe/part-names'
+import type { Schedule } from '../makemoe/train/schedule'
 
 /** The parts that can be given; the model's are explained there. */
 export interface Parts extends ModelParts {
   readonly optimizer?: MakeOptimizer | undefined
+  readonly schedule?: Schedule | undefined
 }
-
-export const partNames = ['router', 'expert', 'balance', 'init', 'optimizer', 'attention', 'moe'] as const
 
 /** The file that parts came from. */
 export interface PartsFile {
@@ -32,19 +32,9 @@ export interface PartsRecord {
   readonly sha256?: string | undefined
 }
 
-/**
- * Checks the names of given parts.
- * @throws ConfigError that names the nearest
- */
-export function checkPartNames(parts: object): void {
-  for (const name of Object.keys(parts))
-    if (!isOneOf(partNames, name))
-      throw new ConfigError(`parts: got ${name}, expected some of ${partNames.join(', ')}${nearest(name, partNames)}`)
-}
-
 /** The record of parts, or undefined if there are none. */
 export function recordOf(parts: Parts, file?: PartsFile): PartsRecord | undefined {
-  const names = partNames.filter((name) => (parts as Readonly<Record<string, unknown>>)[name] !== undefined)
+  const names = partNamesOf().filter((name) => (parts as Readonly<Record<string, unknown>>)[name] !== undefined)
   return names.length === 0 ? undefined : { names, ...(file ? { file: file.name, sha256: file.sha256 } : {}) }
 }
 
@@ -56,7 +46,8 @@ export function matchParts(folder: string, record: PartsRecord | undefined, part
   checkPartNames(parts)
   const given = recordOf(parts, file)
   // How the model was trained does not matter to what it is.
-  const ofModel = (names: readonly string[] = []): string => names.filter((name) => name !== 'optimizer').join(', ')
+  const ofModel = (names: readonly string[] = []): string =>
+    names.filter((name) => !isOneOf<string>(partNamesOf('training'), name)).join(', ')
   const wanted = ofModel(record?.names)
   if (!given && record && (wanted !== '' || record.file !== undefined)) {
     const how = record.file

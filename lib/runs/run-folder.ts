@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { messageOf } from '../base/assertions'
 import { CheckpointError, RunError } from '../base/errors'
-import { lockFile, removeFolder, requireNewFolder, writeFolderAtomic } from '../base/files'
+import { lockFile, removeFolder, requireNewFolder, writeFileAtomic, writeFolderAtomic } from '../base/files'
 import type { TrainingState } from '../makemoe/train/training-state'
 import {
   type Checkpoint,
@@ -19,6 +19,7 @@ import {
   loadCheckpoint,
   readBytes,
   readJson,
+  saveCheckpoint,
   sha256Of,
 } from './checkpoint'
 import type { Parts, PartsFile } from './parts'
@@ -104,8 +105,33 @@ export function loadResumable(folder: string, parts: Parts = {}, partsFile?: Par
   return { ...checkpoint, ...training }
 }
 
+/** What a run does with its folder. */
+export interface Folder {
+  readonly path: string
+  reopen(): void
+  saveCheckpoint(checkpoint: CheckpointContents, state: TrainingState, text: string, keep?: number): string
+  /** Writes the weights for the commands. */
+  saveWeights(contents: CheckpointContents): void
+  /** Keeps a file beside them. */
+  keepFile(name: string, content: string): void
+  close(): void
+}
+
+/** The folder as a worker has it that does not lead: another process writes it. */
+export const folderOfAnother = (path: string): Folder => ({
+  path,
+  reopen: () => {},
+  saveCheckpoint: () => path,
+  saveWeights: () => {},
+  keepFile: () => {},
+  close: () => {},
+})
+
+/** Newest checkpoints that stay, besides the best. */
+export const keptCheckpoints = 2
+
 /** A run folder that this process has for itself. */
-export class RunFolder {
+export class RunFolder implements Folder {
   private constructor(
     readonly path: string,
     private unlock: (() => void) | undefined,
@@ -152,7 +178,7 @@ export class RunFolder {
    * @returns its path
    * @throws RunError if the disk does not take it; earlier checkpoints are untouched
    */
-  saveCheckpoint(checkpoint: CheckpointContents, state: TrainingState, text: string, keep = 2): string {
+  saveCheckpoint(checkpoint: CheckpointContents, state: TrainingState, text: string, keep = keptCheckpoints): string {
     const { step, streams, valLoss, optimizer } = state
     const path = join(this.path, 'checkpoints', `step-${step}`)
     const moments = encodeSafetensors(optimizer)
@@ -165,6 +191,14 @@ export class RunFolder {
       })
     this.prune(keep)
     return path
+  }
+
+  saveWeights(contents: CheckpointContents): void {
+    saveCheckpoint(this.path, contents)
+  }
+
+  keepFile(name: string, content: string): void {
+    writeFileAtomic(join(this.path, name), content)
   }
 
   private prune(keep: number): void {

@@ -11,10 +11,8 @@
  */
 
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 import { messageOf } from '../base/assertions'
 import { CheckpointError, ConfigError, RunError, TrainingError } from '../base/errors'
-import { writeFileAtomic } from '../base/files'
 import { interruptSignal } from '../base/interrupt'
 import { compile } from '../engine/graph/compile'
 import { createStreams, type Streams } from '../engine/tensor/streams'
@@ -27,16 +25,16 @@ import type { Compile } from '../makemoe/train/compile'
 import { makeOptimizer } from '../makemoe/train/make-optimizer'
 import type { Stateful } from '../makemoe/train/state-dict'
 import type { Trainable } from '../makemoe/train/step'
-import { alone, type Team } from '../makemoe/train/team'
 import { Trainer, type TrainerOptions } from '../makemoe/train/trainer'
 import type { TrainingState } from '../makemoe/train/training-state'
-import { type CheckpointContents, loadWeights, saveCheckpoint } from './checkpoint'
+import { type CheckpointContents, loadWeights } from './checkpoint'
 import { whyNotLoadable } from './loadable'
 import { type Parts, type PartsFile, type PartsRecord, recordOf } from './parts'
-import { loadResumable, loadTrainingState, newestCheckpoint, RunFolder } from './run-folder'
+import { type Folder, folderOfAnother, loadResumable, loadTrainingState, newestCheckpoint, RunFolder } from './run-folder'
 import type { RunStatus } from './track/run-record'
-import type { Tracker } from './track/tracker'
+import { noTracker, type Tracker } from './track/tracker'
 import { type OpenTrackerOptions, openTracker } from './track/trackers'
+import { onlyWorker, type Worker, type WorkerShare } from './worker'
 
 /** A language model that can be trained and saved. */
 export type LanguageModel = Trainable & Stateful
@@ -52,35 +50,38 @@ interface CommonOptions extends Omit<OpenTrackerOptions, 'config'> {
   readonly reportInterval?: number
   /** Where the text came from, if it is not the default one: absolute. */
   readonly textPath?: string | undefined
-  /** Newest checkpoints that stay, besides the best. Default 2. */
+  /** Newest checkpoints that stay, besides the best. Default: `keptCheckpoints`. */
   readonly keep?: number
-  /** The processes that train the model together, of which this one has the folder. */
-  readonly team?: Team | undefined
+  /** This process, where several train together. Default: `onlyWorker`. */
+  readonly worker?: Worker | undefined
   /** Save a model that the commands cannot load: weights for another notebook. */
   readonly weightsOnly?: boolean
 }
 
-export interface RunOptions extends CommonOptions {
-  readonly model: LanguageModel
+export interface RunOptions<Model extends LanguageModel = LanguageModel> extends CommonOptions {
+  readonly model: Model
   readonly tokenizer: CharTokenizer
   /** How to train, and, unless the model is lib's, every field of its own config: the commands build the model from it. */
   readonly config: TrainConfig & Partial<Config>
   readonly streams: Streams
 }
 
-export interface ResumeOptions extends CommonOptions {
+export interface ResumeOptions<Model extends LanguageModel | undefined = LanguageModel | undefined> extends CommonOptions {
   /** Takes the weights over; default: the model that the checkpoint describes. */
-  readonly model?: LanguageModel
+  readonly model?: Model
   /** Those that the model uses, if it is given; default: new ones of the run's seed. */
   readonly streams?: Streams
   /** More steps. */
   readonly steps?: number
 }
 
+/** Steps between checkpoints. */
+export const stepsBetweenCheckpoints = 500
+
 export interface TrainingOptions extends Pick<TrainerOptions, 'onMetric' | 'onProgress' | 'signal'> {
   /** How many in all; default: the config's. */
   readonly steps?: number
-  /** Steps between checkpoints. Default 500. */
+  /** Default: `stepsBetweenCheckpoints`. */
   readonly checkpointEvery?: number
 }
 
@@ -88,8 +89,8 @@ export interface TrainingOptions extends Pick<TrainerOptions, 'onMetric' | 'onPr
  * Starts a run in a new folder.
  * @throws ConfigError, RunError before anything is written; CheckpointError if the commands could not load the model again
  */
-export function startRun(path: string, options: RunOptions): Run {
-  const { model, tokenizer, dataset, parts = {}, weightsOnly = false } = options
+export function startRun<Model extends LanguageModel>(path: string, options: RunOptions<Model>): Run<Model> {
+  const { model, tokenizer, dataset, streams, parts = {}, weightsOnly = false, worker = onlyWorker } = options
   const config = model instanceof SparseMoELanguageModel ? { ...configOf(model), ...options.config } : options.config
   const reason = whyNotLoadable(model, config, tokenizer.vocabSize, parts)
   if (reason !== undefined && !weightsOnly)
@@ -97,34 +98,40 @@ export function startRun(path: string, options: RunOptions): Run {
   if (options.streams.data.key !== createStreams(config.seed).data.key)
     throw new ConfigError(`streams: got those of another seed, expected createStreams(${config.seed}), which a resumed run draws from`)
   const text = { sha256: fingerprint(dataset, tokenizer), path: options.textPath }
-  return new Run(
-    RunFolder.create(path),
-    { model, tokenizer, config, text, parts: recordParts(options), weightsOnly: reason },
-    config,
-    options,
-  )
+  const share = worker.share({ model, dataset, streams, config, facts: factsOf(text.sha256, options, 'start') })
+  const folder = worker.leads ? RunFolder.create(path) : folderOfAnother(path)
+  return new Run(folder, { model, tokenizer, config, text, parts: recordParts(options), weightsOnly: reason }, config, {
+    ...options,
+    ...share,
+  })
 }
 
 /**
  * Resumes a run from its newest checkpoint.
  * @throws CheckpointError if it is damaged, or of another model, text or parts; RunError if another process has the folder
  */
+export function resumeRun<Model extends LanguageModel>(path: string, options: ResumeOptions<Model> & { readonly model: Model }): Run<Model>
+export function resumeRun(path: string, options: ResumeOptions<undefined>): Run<SparseMoELanguageModel>
 export function resumeRun(path: string, options: ResumeOptions): Run {
-  const { model, dataset, parts, partsFile, steps } = options
+  const { model, parts, partsFile } = options
   const training = loadTrainingState(path)
-  const contents = model ? loadWeights(training.path, model) : loadResumable(path, parts, partsFile)
-  if (fingerprint(dataset, contents.tokenizer) !== training.textSha256)
+  const loaded = model ? { ...loadWeights(training.path, model), model } : loadResumable(path, parts, partsFile)
+  const { dataset, steps, worker = onlyWorker } = options
+  if (fingerprint(dataset, loaded.tokenizer) !== training.textSha256)
     throw new CheckpointError(`${path} was trained on another text than the dataset's`)
-  const ofTraining = Object.fromEntries(trainFields.map((name) => [name, contents.config[name]]))
+  const ofTraining = Object.fromEntries(trainFields.map((name) => [name, loaded.config[name]]))
   const config: TrainConfig = validateConfig({ ...presets.default, ...ofTraining, ...(steps === undefined ? {} : { steps }) })
   const streams = options.streams ?? createStreams(config.seed)
-  return new Run(
-    RunFolder.open(path),
-    contents as CheckpointContents & { model: LanguageModel },
-    config,
-    { ...options, streams },
-    training.state,
-  )
+  const facts = factsOf(training.textSha256, options, `step ${training.state.step}`)
+  const whole = { ...loaded.config, ...(steps === undefined ? {} : { steps }) }
+  const share = worker.share({ model: loaded.model, dataset, streams, config: whole, facts })
+  const folder = worker.leads ? RunFolder.open(path) : folderOfAnother(path)
+  return new Run(folder, { ...loaded, config: whole }, config, { ...options, ...share }, training.state)
+}
+
+/** What must be the same in all processes that train together, besides the config. */
+function factsOf(text: string, { partsFile }: CommonOptions, begin: string): Record<string, string> {
+  return { text, parts: partsFile?.sha256 ?? 'none', begin }
 }
 
 /** The sha256 of the text that a dataset was made from, decoded some tokens at a time. */
@@ -151,42 +158,47 @@ function partsTag(parts: PartsRecord | undefined): Record<string, string> {
 }
 
 /** A training with a folder; made by `startRun` and `resumeRun`. */
-export class Run {
-  readonly trainer: Trainer
+export class Run<Model extends LanguageModel = LanguageModel> {
+  readonly trainer: Trainer<Model>
   /** Whether training has come to its last step. */
   finished = false
   private readonly tracker: Tracker
   private training: Promise<unknown> = Promise.resolve()
 
   constructor(
-    private readonly folder: RunFolder,
-    private contents: CheckpointContents & { readonly model: LanguageModel },
+    private readonly folder: Folder,
+    private contents: CheckpointContents & { readonly model: Model },
     config: TrainConfig,
-    private readonly options: CommonOptions & { readonly streams: Streams },
+    private readonly options: CommonOptions & WorkerShare,
     state?: TrainingState,
   ) {
-    const { dataset, streams, parts, partsFile, tags, reportInterval, team, compile: compileStep = compile } = options
+    const { dataset, streams, parts, partsFile, tags, reportInterval, team, worker = onlyWorker, compile: compileStep = compile } = options
     const { model } = contents
-    const { optimizer = makeOptimizer(parts ?? {}, config, (team ?? alone).trained(model.namedParameters())) } = options
+    const { optimizer = makeOptimizer(parts ?? {}, config, team.trained(model.namedParameters())) } = options
     this.trainer = new Trainer(model, dataset, config, streams, {
       team,
       compile: compileStep,
       optimizer,
-      warn: this.warn,
+      schedule: parts?.schedule,
+      warn: worker.leads ? this.warn : () => {},
       ...(reportInterval === undefined ? {} : { reportInterval }),
     })
     if (state) this.trainer.restore(state)
-    if (partsFile) writeFileAtomic(join(folder.path, partsFile.name), partsFile.source)
+    if (partsFile) folder.keepFile(partsFile.name, partsFile.source)
     const tracking = {
       config: contents.config,
       warn: this.warn,
       tags: { ...tags, ...partsTag(contents.parts) },
       ...(options.tracker ? { tracker: options.tracker } : {}),
     }
-    this.tracker = openTracker(folder.path, tracking)
+    this.tracker = worker.leads ? openTracker(folder.path, tracking) : noTracker
   }
 
   private readonly warn = (message: string): void => (this.options.warn ?? console.log)(message)
+
+  get tokenizer(): CharTokenizer {
+    return this.contents.tokenizer
+  }
 
   /** Its folder. */
   get path(): string {
@@ -207,7 +219,7 @@ export class Run {
   }
 
   private async trainNow(options: TrainingOptions): Promise<boolean> {
-    const { steps = this.trainer.config.steps, checkpointEvery = 500, signal, onMetric, onProgress } = options
+    const { steps = this.trainer.config.steps, checkpointEvery = stepsBetweenCheckpoints, signal, onMetric, onProgress } = options
     this.finished = false
     this.folder.reopen()
     this.trainer.listen({
@@ -234,16 +246,17 @@ export class Run {
 
   /** Saves what can be saved, and throws what went wrong. */
   private rescue(error: unknown): never {
+    const { worker = onlyWorker, team } = this.options
     if (error instanceof TrainingError)
       throw new TrainingError(
         `${error.message}; the last good checkpoint is ${newestCheckpoint(this.path) ?? 'none yet'} (a lower learning rate may help, now ${this.trainer.config.learningRate})`,
       )
     try {
-      if (!(error instanceof RunError || this.options.team)) this.saveCheckpoint() // weights and state are sound unless the disk is what failed; a team may be in the middle of a step
+      if (!(error instanceof RunError || team.size > 1)) this.saveCheckpoint() // weights and state are sound unless the disk is what failed; a team may be in the middle of a step
     } catch (second) {
       this.warn(`what was learned since the last checkpoint could not be saved: ${messageOf(second)}`)
     }
-    throw error
+    throw worker.asError(error)
   }
 
   private saveCheckpoint(): string {
@@ -259,7 +272,7 @@ export class Run {
   save(): string {
     this.folder.reopen()
     const path = this.saveCheckpoint()
-    saveCheckpoint(this.path, this.contents)
+    this.folder.saveWeights(this.contents)
     return path
   }
 

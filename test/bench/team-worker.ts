@@ -17,7 +17,7 @@ import { Dataset } from 'makemoe/dist/makemoe/text/dataset'
 import { makeTrainStep, type TrainStep } from 'makemoe/dist/makemoe/train/step'
 import { buildModel, loadWeights } from 'makemoe/dist/runs/checkpoint'
 import { checkShares, type Parallelism } from 'makemoe/dist/runs/cluster/member'
-import { join } from 'makemoe/dist/runs/cluster/membership'
+import { joinCluster } from 'makemoe/dist/runs/cluster/membership'
 import { ClusterTeam, shareOfDataset, shareOfStreams } from 'makemoe/dist/runs/cluster/team'
 import type { BenchSize } from './sizes'
 
@@ -86,7 +86,7 @@ async function measure(request: TeamRequest, hosts: readonly string[], index: nu
   const config = { ...presets.makemoe, ...size, capacityFactor }
   checkShares(config, hosts.length, parallel)
   const several = hosts.length > 1
-  if (several) await join(member)
+  if (several) await joinCluster(member)
   const streams = several ? shareOfStreams(createStreams(1), member, (size.batchSize / hosts.length) * size.blockSize) : createStreams(1)
   const { model, dataset } = subject(request, config, streams)
   const batches = several ? shareOfDataset(dataset, member) : dataset

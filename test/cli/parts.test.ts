@@ -111,11 +111,16 @@ if ([whole, node, gpu].some((copy) => copy.add !== tf.add || copy.variable !== t
   expect([status, stderr]).toEqual([0, ''])
 })
 
+const misspelled = `import { type Parts, SwigluExpert } from 'makemoe'
+export const expert: Parts['expert'] = ({ nEmbed }, stream) =>
+  new SwigluExpert(nEmbed, stream, { widht: 64 })`
+
 describe('a file of parts that cannot be used: one line, nothing written', () => {
   test.each<[string, string, RegExp]>([
     ['an unknown name', 'export const ruoter = () => {}', /parts: got ruoter, expected some of .*did you mean router\?/],
     ['nothing exported', 'const router = 1', /exports nothing, expected some of the parts/],
-    ['a wrong type', 'enum', /parts: wrong\.ts fails:/],
+    ['a syntax error', 'enum', /parts: wrong\.ts, line 1: Identifier expected/],
+    ['a misspelled option', misspelled, /parts: wrong\.ts, line 3: .*'widht' does not exist in type 'ExpertOptions'/],
     ['an error of its own', "import { ConfigError } from 'makemoe'\nthrow new ConfigError('no GPU')", /wrong\.ts fails: no GPU/],
     ['a module that is not there', "import './nowhere'\nexport const router = 1", /wrong\.ts fails: .*nowhere/],
   ])('%s', (_what, content, message) => {
@@ -123,6 +128,16 @@ describe('a file of parts that cannot be used: one line, nothing written', () =>
     expect([status, stderr]).toEqual([2, expect.stringMatching(message)])
     expect(stderr.trim().split('\n')).toHaveLength(1)
     expect(existsSync(join(folder, 'never'))).toBe(false)
+  })
+  test('plain JavaScript is not checked', () => {
+    const { stderr } = makemoe(
+      'evaluate',
+      '--checkpoint',
+      'run',
+      '--parts',
+      file('plain.mjs', misspelled.replace(/type Parts, |: Parts\['expert'\]/g, '')),
+    )
+    expect(stderr).toMatch(/^makemoe: plain\.mjs has changed since/)
   })
   test('a file that is not there', () => {
     expect(makemoe('evaluate', '--checkpoint', 'run', '--parts', 'nowhere.ts').stderr).toMatch(/nowhere\.ts cannot be read/)

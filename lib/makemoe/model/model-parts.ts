@@ -1,7 +1,5 @@
 /** The parts of a language model: those that are passed in, and the others by their names in the config. */
-import { isOneOf } from '../../base/assertions'
 import { ConfigError } from '../../base/errors'
-import { nearest } from '../../base/nearest'
 import type { RandomStream } from '../../engine/tensor/streams'
 import type { ModelConfig } from '../config'
 import { balancingOf } from '../moe/balance/from-config'
@@ -9,6 +7,7 @@ import type { BalancingLoss, ExpertModule, RouterModule } from '../moe/contracts
 import { experts, routers } from '../moe/parts'
 import { SparseMoE } from '../moe/sparse-moe'
 import { InHalves } from '../nn/halves'
+import { checkPartNames } from '../part-names'
 import { MultiHeadAttention } from './attention'
 import type { AttentionModule, MixtureModule } from './block'
 import { kaimingInit, type ModelInit, scaledInit } from './initialization'
@@ -29,15 +28,6 @@ export interface ModelParts {
   readonly init?: ModelInit
   /** A balancing loss of one layer, already weighted; in place of the config's. */
   readonly balance?: BalancingLoss
-}
-
-const partNames = ['attention', 'router', 'expert', 'moe', 'init', 'balance'] as const satisfies readonly (keyof ModelParts)[]
-
-/** @throws ConfigError if there is a part of an unknown name, with the nearest known one */
-function checkNames(parts: object): void {
-  const unknown = Object.keys(parts).find((name) => !isOneOf(partNames, name))
-  if (unknown !== undefined)
-    throw new ConfigError(`parts: got ${unknown}, expected some of ${partNames.join(', ')}${nearest(unknown, partNames)}`)
 }
 
 /** Calls a maker and rejects a missing return value. */
@@ -77,7 +67,7 @@ export function makersOf(
   config: LanguageModelConfig,
   parts: ModelParts,
 ): { makeAttention: MakePart<AttentionModule>; makeMixture: MakePart<MixtureModule>; init: ModelInit } {
-  checkNames(parts)
+  checkPartNames(parts, 'architecture', 'learning')
   return {
     makeAttention: requirePart('attention', parts.attention ?? makeAttention),
     makeMixture: requirePart('moe', parts.moe ?? mixtureOf(parts)),

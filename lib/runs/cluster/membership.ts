@@ -19,7 +19,7 @@ const heartbeatMs = 4000
  * Joins; before any variable is made.
  * @throws ClusterError that says who did not come, or that the port is taken
  */
-export async function join({ hosts, index, wait }: Member): Promise<void> {
+export async function joinCluster({ hosts, index, wait }: Member): Promise<void> {
   const [leader = ''] = hosts
   if (index > 0 && !(await listens(leader, wait)))
     // TensorFlow waits four seconds longer than it is told, if nothing is there
@@ -55,7 +55,7 @@ function reasonOf(error: unknown, hosts: readonly string[], index: number): stri
 }
 
 /** An error of a collective as what it is: the others were lost. Other errors stay as they are. */
-export function lossOf(error: unknown, { hosts, index }: Member): unknown {
+export function asClusterError(error: unknown, { hosts, index }: Member): unknown {
   if (!(error instanceof TensorflowError)) return error
   return new ClusterError(`worker ${index} stopped: ${reasonOf(error, hosts, index)}`)
 }
@@ -80,7 +80,7 @@ export function compareFacts(member: Member, facts: Readonly<Record<string, stri
       check()
       return Buffer.from(takeBytes(buffer)).toString()
     } catch (error) {
-      throw lossOf(error, member)
+      throw asClusterError(error, member)
     }
   }
   tell('facts', JSON.stringify({ 'cluster size': String(hosts.length), ...facts }))

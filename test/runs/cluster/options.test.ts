@@ -4,7 +4,7 @@ import { ClusterError } from 'makemoe'
 import { memberOf } from 'makemoe/dist/cli/cluster-options'
 import { workerArguments } from 'makemoe/dist/cli/workers'
 import { TensorflowError } from 'makemoe/dist/engine/tensorflow/c-api'
-import { differenceOf, lossOf } from 'makemoe/dist/runs/cluster/membership'
+import { asClusterError, differenceOf } from 'makemoe/dist/runs/cluster/membership'
 import { expect, test } from 'vitest'
 import { folder, train } from './run'
 
@@ -38,9 +38,12 @@ test('facts are compared by name, and the launcher keeps its own options to itse
 
 test("TensorFlow's words about a lost worker become a sentence; other errors stay as they are", () => {
   const member = { hosts: ['a:1', 'b:2'], index: 0, wait: 8 }
-  const lost = lossOf(new TensorflowError('The following tasks are unhealthy (stopped sending heartbeats): /job:worker/task:1', 14), member)
+  const lost = asClusterError(
+    new TensorflowError('The following tasks are unhealthy (stopped sending heartbeats): /job:worker/task:1', 14),
+    member,
+  )
   expect(lost).toBeInstanceOf(ClusterError)
   expect(String(lost)).toMatch(/worker 0 stopped: worker 1 \(b:2\) no longer answers/)
   const other = new Error('of something else')
-  expect(lossOf(other, member)).toBe(other)
+  expect(asClusterError(other, member)).toBe(other)
 })

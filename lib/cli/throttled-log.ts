@@ -3,7 +3,7 @@
 const interval = 15_000
 
 /** @returns prints the line that it is given, if the last one was long enough ago */
-export function nowAndThen(): (line: () => string) => void {
+export function throttledLog(): (line: () => string) => void {
   let shown = Date.now()
   return (line) => {
     if (Date.now() - shown < interval) return

@@ -1,0 +1,73 @@
+/** What a reader looks at first in a run's folder: the curves, and a sample. */
+import { readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { writeFileAtomic } from '../base/files'
+import { createStreams } from '../engine/tensor/streams'
+import type { Config } from '../makemoe/config'
+import type { SparseMoELanguageModel } from '../makemoe/model/language-model'
+import { generate } from '../makemoe/model/sampler'
+import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
+import type { Compile } from '../makemoe/train/compile'
+import { type Metric, Reports } from '../makemoe/train/metrics'
+import { metricsFile } from '../runs/track/run-record'
+import { figurePage } from '../show/plot/html'
+import { type LossCurve, lossCurves, smoothed } from '../show/plot/losses'
+import { deadExperts, loadFigure } from '../show/plot/routing-load'
+
+/** At most some 500 points of a curve: the page is written again and again while training goes on. */
+function thinned(curve: LossCurve): LossCurve {
+  const every = Math.ceil(curve.steps.length / 500)
+  const keep = (_: number, i: number): boolean => i % every === 0 || i === curve.steps.length - 1
+  return { ...curve, steps: curve.steps.filter(keep), losses: curve.losses.filter(keep) }
+}
+
+/** Writes `loss.html`: the losses and the load of the experts in a run's metrics. While it trains, a browser reads the page again by itself. */
+export function writeCurves(folder: string, training: boolean): void {
+  const lines = readFileSync(join(folder, metricsFile), 'utf8').split('\n').slice(0, -1)
+  const collected = new Reports()
+  for (const line of lines) {
+    const { time: _time, ...metric } = JSON.parse(line) as Metric // a run wrote it
+    collected.add(metric)
+  }
+  const reports = collected.byName
+  const curve = (name: string, key: string): LossCurve => {
+    const { steps = [], values = [] } = reports.get(key) ?? {}
+    return { name, steps, losses: values }
+  }
+  // Of every step, so that a training with few evaluations is a curve, too.
+  const batches = { ...curve('batches, running mean', 'loss'), behind: true }
+  const smooth = { ...batches, losses: smoothed(batches.losses, 20) }
+  const losses = lossCurves([curve('train', 'train_loss'), curve('validation', 'val_loss'), thinned(smooth)], basename(folder))
+  const load = loadFigure(reports)
+  const dead = deadExperts(reports)
+  const note =
+    dead === undefined ? '' : dead === '' ? 'No expert is dead.' : `Dead experts, which got no token in the last reports: ${dead}.`
+  const page = figurePage(load ? [losses, load] : losses, {
+    title: `${basename(folder)}: losses and load`,
+    note,
+    refresh: training ? 30 : undefined,
+  })
+  writeFileAtomic(join(folder, 'loss.html'), page)
+}
+
+/**
+ * Writes `sample.txt`: what the model writes after a new line, in streams of its own; a model of the original's behavior does it as the original.
+ * @returns the sample
+ */
+export function writeSample(
+  folder: string,
+  model: SparseMoELanguageModel,
+  tokenizer: CharTokenizer,
+  { noiseMode, seed }: Pick<Config, 'noiseMode' | 'seed'>,
+  tokens: number,
+  compile: Compile,
+): string {
+  const likeMakemoe = noiseMode === 'always'
+  const ids: number[] = []
+  // The original's growing window would be traced for each length.
+  const makeStep: Compile = likeMakemoe ? (step) => step : compile
+  for (const [id] of generate(model, [[0]], { tokens, streams: createStreams(seed), likeMakemoe, makeStep })) ids.push(id ?? 0)
+  const sample = tokenizer.decode(ids)
+  writeFileAtomic(join(folder, 'sample.txt'), `${sample}\n`)
+  return sample
+}
