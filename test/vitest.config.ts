@@ -6,6 +6,7 @@ export default defineConfig({
     include: ['**/*.test.ts'],
     globalSetup: './test/global-setup.ts',
     setupFiles: ['./test/between-tests.ts'],
+    server: { deps: { external: [/\/lib\/dist\//] } }, // one copy of lib, as Node loads it
     pool: 'forks', // native addons and worker threads do not get along
     poolOptions: { forks: { maxForks: 2 } },
     testTimeout: 300_000,
