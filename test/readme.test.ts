@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { importFile } from 'makemoe/dist/cli/parts'
 import { expect, test, vi } from 'vitest'
 
@@ -44,12 +44,39 @@ test('its code map names every room of lib', () => {
     expect(existsSync(join(root, 'lib/makemoe', file)), file).toBe(true)
 })
 
+/** Files and folders that commands write. */
+const written = ['checkpoints/', 'config.json', 'measurements/', 'mlflow/', 'runs/', 'sample.txt', 'data/input.txt', 'input.txt']
+
 // Its command lines are run by test/readme-commands.mjs.
-test('files that it names are there', () => {
-  const files = [...readme.matchAll(/\b(?:lib|test|data|notebooks)\/[\w./-]+\.(?:ts|py|json|md|ipynb)\b/g)].map(([file]) => file)
-  expect(files.length).toBeGreaterThan(3)
-  for (const file of files) expect(existsSync(join(root, file)), file).toBe(true)
-  for (const [, name] of readme.matchAll(/`(makeMoE_\w+)`/g)) expect(existsSync(join(root, 'notebooks', `${name}.ipynb`)), name).toBe(true)
+test.each([
+  ['README.md', ['', 'lib/makemoe', 'data/runs']],
+  ['.github/CONTRIBUTING.md', ['']],
+  ['data/README.md', ['', 'data']],
+  ['lib/README.md', ['']],
+  ['lib/makemoe/README.md', ['lib/makemoe']],
+  ['lib/engine/README.md', ['lib/engine']],
+])('every path in %s is there', (name, folders) => {
+  const text = readFileSync(join(root, name), 'utf8')
+  const file = String.raw`[\w./-]+\.(?:ts|mjs|sh|py|json|md|ipynb|svg|png|txt|css|wat)`
+  const quoted = [...text.matchAll(new RegExp(`\`(${file}|[\\w.-]+/(?:[\\w.-]+/?)*)\``, 'g'))].map(([, path = '']) => path)
+  const linked = [...text.matchAll(/\]\(((?!https?:|#)[^)\s]+)\)/g)].map(([, path = '']) => join(dirname(name), path))
+  const commands = [...text.matchAll(new RegExp(String.raw`\b(?:lib|test|notebooks)/${file}\b`, 'g'))].map(([path]) => path)
+  for (const path of [...quoted, ...linked, ...commands].filter((path) => !written.includes(path)))
+    expect(
+      ['', ...folders].some((folder) => existsSync(join(root, folder, path))),
+      path,
+    ).toBe(true)
+  for (const [, notebook] of text.matchAll(/\b(makeMoE_\w+)\b/g))
+    expect(existsSync(join(root, 'notebooks', `${notebook}.ipynb`)), notebook).toBe(true)
+})
+
+test('every command in the READMEs and the notebooks is one of package.json', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+  const notebooks = readdirSync(join(root, 'notebooks')).filter((name) => name.endsWith('.ipynb'))
+  const files = ['README.md', '.github/CONTRIBUTING.md', 'data/README.md', ...notebooks.map((name) => `notebooks/${name}`)]
+  const named = files.flatMap((name) => [...readFileSync(join(root, name), 'utf8').matchAll(/\bnpm run (?:-s )?([\w:-]+)/g)])
+  expect(named.length).toBeGreaterThan(30)
+  for (const [text, script = ''] of named) expect(Object.keys(scripts), text).toContain(script)
 })
 
 test('its losses are those of data/curves.json', () => {
