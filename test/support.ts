@@ -84,3 +84,11 @@ export function expectGradient(f: (x: Tensor) => Tensor, x: Tensor, tolerance = 
   })
   expectClose(gradient, numeric, tolerance, 'of the gradient')
 }
+
+/** PyTorch's numbers for a newer part, made by test/pytorch/parts.py. */
+export function partsGolden<Golden>(name: string): Golden {
+  const all: Readonly<Record<string, Golden>> = JSON.parse(readFileSync(join(__dirname, 'fixtures', 'parts.json'), 'utf8'))
+  const found = all[name]
+  if (!found) throw new Error(`no golden ${name}`)
+  return found
+}

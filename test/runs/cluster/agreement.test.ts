@@ -45,6 +45,13 @@ test('one, two and four processes: the same losses, gradient, routing and weight
   }
 })
 
+test('Muon: two processes train as one does, and compare their weights after step 100', async () => {
+  const args = ['--steps', '101', '--optimizer', 'muon', '--learning-rate', '1e-4']
+  const [one, two] = [await trained('muon-one', ...args), await trained('muon-two', ...args, '--workers', '2')]
+  expect(lossesOf(two)).toHaveLength(101)
+  expect(largestDifference(lossesOf(two), lossesOf(one))).toBeLessThan(1e-4)
+})
+
 test('with a capacity, the same tokens are dropped whether experts are dealt out or not', async () => {
   const args = ['--steps', '3', '--capacity-factor', '0.75', '--dropout', '0', '--workers', '2']
   const [experts, data] = [await trained('capacity-experts', ...args), await trained('capacity-data', ...args, '--parallel', 'data')]
