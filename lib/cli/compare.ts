@@ -22,7 +22,7 @@ import { natural } from './option-values'
 import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, setUpQuietly } from './options'
 import { importFile } from './parts'
 import { paths } from './setup/paths'
-import { stoppedStatus, stopSignal } from './stopping'
+import { endWithoutTerminal, stoppedStatus, stopSignal } from './stopping'
 import { textOf } from './text-of'
 import { lineInPlace, throttledLog } from './throttled-log'
 
@@ -70,6 +70,7 @@ export function register(program: Command): void {
     const config = sharedConfig(options.preset, configOptions(options))
     await setUpQuietly(options.text === undefined)
     process.exitCode = await compareVariants(config, options)
+    endWithoutTerminal(process.exitCode)
   })
 }
 
@@ -143,7 +144,7 @@ async function chosen(
     throw new ConfigError(`compare: got ${what === undefined ? 'neither' : 'both'}, expected one of --what and --variants`)
   if (what !== undefined) return { name: what, variants: comparisons[what](config), partsSource: what }
   const path = file ?? ''
-  const { exported } = await importFile(path, 'variants')
+  const { exported } = await importFile(path, 'variants', { variants: 'Variants' })
   const { variants } = exported
   if (typeof variants !== 'object' || variants === null || Object.keys(variants).length === 0)
     throw new ConfigError(`variants: ${path} exports none, expected: export const variants = { wide: { expertWidth: 1024 }, ... }`)

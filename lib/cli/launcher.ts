@@ -9,7 +9,10 @@ import { libc } from '../base/libc'
 import { freePorts } from '../base/ports'
 import { lostStatus } from '../runs/cluster/member'
 import { distrust } from './cluster-options'
+import { stoppedStatuses } from './stopping'
 
+/** Exit statuses of a worker that did all, or was stopped and saved. */
+const endings: readonly number[] = [0, ...stoppedStatuses]
 /** How long the others may take to notice that one was lost, in milliseconds; then they are ended. */
 const graceMs = 2000
 /** How long a worker may be stopped, in milliseconds; then it is ended. Before it has joined, no heartbeat of it would be missed. */
@@ -113,7 +116,7 @@ async function supervise(children: readonly ChildProcess[], said: readonly strin
     (child, worker) =>
       new Promise<void>((resolve) => {
         const end = (code: number | null, how: string | null): void => {
-          const failed = how !== null || (code !== 0 && code !== 130 && code !== 143)
+          const failed = how !== null || (!endings.includes(code ?? 0))
           // A worker that has lost the others is not the one that was lost, unless nobody else turns out to be.
           if (failed && (!first || (!first.lost && code !== lostStatus)))
             first = {

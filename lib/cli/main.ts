@@ -49,13 +49,13 @@ function program(more: readonly Register[]): Command {
  * Runs a command.
  * @param args without node and the script
  * @param more commands besides those of lib
- * @returns the exit status: 0, 2 for a person's mistake, 1 for a fault of the program, 130 after Ctrl-C
+ * @returns the exit status: 0, 2 for a person's mistake, 1 for a fault of the program, 130, 143 or 129 after a stop
  */
 export async function main(args: readonly string[], more: readonly Register[] = []): Promise<number> {
-  // Whoever reads the output may go away (`| head`); the work continues.
+  // Whoever reads the output may go away (`| head`, or a terminal that is closed); the work continues.
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
     })
   try {
     const root = program(more)

@@ -1,5 +1,4 @@
 /** What a reader looks at first in a run's folder: the curves, and a sample. */
-import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { writeFileAtomic } from '../base/files'
 import { createStreams } from '../engine/tensor/streams'
@@ -8,8 +7,8 @@ import type { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import { generate } from '../makemoe/model/sampler'
 import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import type { Compile } from '../makemoe/train/compile'
-import { type Metric, Reports } from '../makemoe/train/metrics'
-import { metricsFile } from '../runs/track/run-record'
+import { Reports } from '../makemoe/train/metrics'
+import { metricsIn } from '../runs/track/metrics-file'
 import { figurePage } from '../show/plot/html'
 import { type LossCurve, lossCurves, smoothed } from '../show/plot/losses'
 import { deadExperts, loadFigure } from '../show/plot/routing-load'
@@ -21,15 +20,15 @@ function thinned(curve: LossCurve): LossCurve {
   return { ...curve, steps: curve.steps.filter(keep), losses: curve.losses.filter(keep) }
 }
 
-/** Writes `loss.html`: the losses and the load of the experts in a run's metrics. While it trains, a browser reads the page again by itself. */
+/**
+ * Writes `loss.html`: the losses and the load of the experts in a run's metrics, unless there are none yet. While it trains, a browser reads
+ * the page again by itself.
+ */
 export function writeCurves(folder: string, training: boolean): void {
-  const lines = readFileSync(join(folder, metricsFile), 'utf8').split('\n').slice(0, -1)
   const collected = new Reports()
-  for (const line of lines) {
-    const { time: _time, ...metric } = JSON.parse(line) as Metric // a run wrote it
-    collected.add(metric)
-  }
+  for (const { time: _time, ...metric } of metricsIn(folder)) collected.add(metric)
   const reports = collected.byName
+  if (reports.size === 0) return
   const curve = (name: string, key: string): LossCurve => {
     const { steps = [], values = [] } = reports.get(key) ?? {}
     return { name, steps, losses: values }

@@ -11,7 +11,7 @@ import { paths } from './setup/paths'
 export function textOf(options: { readonly text?: string | undefined }, recorded?: TextRecord): Corpus {
   const file = options.text ?? recorded?.path
   if (options.text === undefined && file !== undefined && !existsSync(file))
-    throw new TextError(`the text that the run was trained on, ${file}, is not there any longer; say where it is with --text`)
+    throw new TextError(`the text that the run was trained on, ${file}, is not there any longer; say where it is with --text PATH`)
   return loadCorpus({
     defaultFile: paths.text(),
     defaultSource: isInstalled() ? 'Tiny Shakespeare' : 'data/input.txt',
@@ -26,5 +26,5 @@ export const recordedPath = (text: string | undefined): string | undefined => (t
 export function textDifference(corpus: Corpus, recorded: TextRecord): string | undefined {
   const sha256 = corpus.sha256()
   if (sha256 === recorded.sha256) return undefined
-  return `the text ${corpus.source} is not the one that the run was trained on: its sha256 is ${sha256.slice(0, 12)}, expected ${recorded.sha256.slice(0, 12)}`
+  return `the text ${corpus.source} is not the one that the run was trained on: its sha256 is ${sha256.slice(0, 12)}, expected ${recorded.sha256.slice(0, 12)} (--text PATH names another file)`
 }

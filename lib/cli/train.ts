@@ -1,5 +1,6 @@
 /** `makemoe train`: a text in; losses, weights and a sample out. Whatever ends it, what was learned is in the run's folder. */
 import { spawnSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { relative } from 'node:path'
 import { type Command, Option } from 'commander'
 import { keysOf } from '../base/assertions'
@@ -33,7 +34,7 @@ import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOpti
 import { loadParts } from './parts'
 import { writeCurves, writeSample } from './run-files'
 import { newRunPath, projectRoot } from './setup/paths'
-import { stoppedStatus, stopSignal } from './stopping'
+import { endWithoutTerminal, isStopped, stoppedStatus, stopSignal } from './stopping'
 import { recordedPath, textDifference, textOf } from './text-of'
 import { noProgress, showProgress, type TrainingProgress } from './training-progress'
 import { startWatchdog } from './watch'
@@ -97,11 +98,13 @@ export function register(program: Command): void {
       if (member) endWithLauncher()
       await setUpQuietly(options.text === undefined)
       if (options.workers !== undefined) {
-        process.exitCode = await trainWithWorkers(config, options, process.argv.slice(3))
+        process.exitCode = await trainWithWorkers(config, options, process.argv.slice(3), stopSignal())
+        endWithoutTerminal(process.exitCode)
         return
       }
       if (options.gpu) requireGpu()
       process.exitCode = await train({ ...options, member }, config, given)
+      endWithoutTerminal(process.exitCode)
     })
 }
 
@@ -124,13 +127,19 @@ type Common = Pick<RunOptions, 'parts' | 'partsFile' | 'tags' | 'tracker' | 'com
 /**
  * Trains, saves and writes a sample.
  * @param given the fields of the config that were given
- * @returns the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM
+ * @returns the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP
  * @throws ConfigError, TextError, CheckpointError before anything is written
  */
 async function train(options: TrainOptions, config: Config, given: Partial<Config>): Promise<number> {
   const { member, parallel = 'experts', resume: folder, keep, tracker = options.mlflow ? 'mlflow' : defaultTracker() } = options
   const worker = member ? await joinWorkers(member, parallel, codeVersion(), folder === undefined ? config : undefined) : onlyWorker
+  // Of several workers, one that a signal reaches before they have joined just ends; later they stop together, between two steps.
+  const signal = stopSignal()
   const { parts, partsFile } = await loadParts(options.parts)
+  if (!member && (await isStopped(signal))) {
+    console.log(`stopped by ${signal.reason} before the training began: there is nothing to save; the same command starts it again`)
+    return stoppedStatus(signal)
+  }
   const saved = folder === undefined ? undefined : savedRun(folder, given)
   const { steps } = { ...config, ...saved?.config, ...given }
   const progress = worker.leads ? showProgress(steps) : noProgress
@@ -145,7 +154,7 @@ async function train(options: TrainOptions, config: Config, given: Partial<Confi
     throw error
   }
   if (saved) progress.line(`resumes after step ${saved.step}`)
-  return await finish(run, options, worker, progress, compile)
+  return await finish(run, options, worker, progress, compile, signal)
 }
 
 /** A new run. */
@@ -159,7 +168,12 @@ function start(config: Config, options: TrainOptions, common: Common): Run<Spars
   common.warn?.(`text: ${corpus.source}, ${characters} characters, ${tokenizer.vocabSize} different`)
   common.warn?.(`parameters: ${model.parameterCount() / 1e6} M (${model.activeParameterCount() / 1e6} M active per token)`)
   const path = options.out ?? (common.worker?.leads ? newRunPath(options.preset, config.seed) : '')
-  return startRun(path, { ...common, model, tokenizer, dataset, config, streams, textPath: recordedPath(options.text) })
+  try {
+    return startRun(path, { ...common, model, tokenizer, dataset, config, streams, textPath: recordedPath(options.text) })
+  } catch (error) {
+    if (options.out === undefined && path !== '') rmSync(path, { recursive: true, force: true }) // newRunPath made it for this run alone
+    throw error
+  }
 }
 
 interface SavedRun extends Pick<Checkpoint, 'config' | 'tokenizer' | 'text'> {
@@ -206,8 +220,8 @@ async function finish(
   worker: Worker,
   progress: TrainingProgress,
   compile: Compile,
+  signal: AbortSignal,
 ): Promise<number> {
-  const signal = stopSignal()
   const watchdog = options.member && startWatchdog()
   let status: RunStatus = 'FAILED'
   try {
@@ -246,7 +260,8 @@ function report(run: Run<SparseMoELanguageModel>, finished: boolean, options: Tr
   }
   writeCurves(run.path, false)
   const shown = relative(process.cwd(), run.path) || run.path
-  const again = commandLine('train', `--resume ${shown}${options.parts ? ` --parts ${options.parts}` : ''}`)
+  const files = [options.parts && ` --parts ${options.parts}`, options.text && ` --text ${options.text}`].filter(Boolean).join('')
+  const again = commandLine('train', `--resume ${shown}${files}`)
   if (finished) console.log(`saved in ${shown}`)
   else console.log(`stopped by ${signal.reason} after step ${run.trainer.step}; ${again} resumes it`)
 }

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClusterError } from '../base/errors'
 import { requireNewFolder } from '../base/files'
+import { commandLine } from '../base/installed'
 import type { Config } from '../makemoe/config'
 import { checkShares, lostStatus } from '../runs/cluster/member'
 import { type RunStatus, readRunRecord, recordEnd } from '../runs/track/run-record'
@@ -11,7 +12,7 @@ import { defaultTracker, type PrepareTracker, type TrackerName, trackers } from 
 import type { ClusterOptions } from './cluster-options'
 import { launch, requireNamespace } from './launcher'
 import { newRunPath } from './setup/paths'
-import { stopSignal } from './stopping'
+import { stoppedStatus } from './stopping'
 
 interface WorkersOptions extends ClusterOptions {
   readonly preset: string
@@ -22,7 +23,7 @@ interface WorkersOptions extends ClusterOptions {
 }
 
 /** Options of the launcher alone, and those that it sets anew for the workers; true: a value follows. */
-const ours: Readonly<Record<string, boolean>> = {
+const launcherOptions: Readonly<Record<string, boolean>> = {
   '--workers': true,
   '--restarts': true,
   '--trust-network': false,
@@ -38,7 +39,7 @@ export function workerArguments(args: readonly string[]): string[] {
   const kept: string[] = []
   for (let i = 0; i < args.length; i++) {
     const [name = '', given] = (args[i] ?? '').split('=', 2)
-    const hasValue = ours[name]
+    const hasValue = launcherOptions[name]
     if (hasValue === undefined) kept.push(args[i] ?? '')
     else if (hasValue && given === undefined) i++
   }
@@ -54,16 +55,16 @@ function hasCheckpoint(folder: string): boolean {
 /**
  * Trains with several workers on this machine.
  * @param args those of the command `train`
+ * @param signal passed on to the workers, which stop together
  * @returns the exit status
  * @throws ConfigError before anything is started; ClusterError if workers were lost more often than `restarts`
  */
-export async function trainWithWorkers(config: Config, options: WorkersOptions, args: readonly string[]): Promise<number> {
+export async function trainWithWorkers(config: Config, options: WorkersOptions, args: readonly string[], signal: AbortSignal): Promise<number> {
   const { workers = 2, restarts = 3, resume, trustNetwork = false, tracker = options.mlflow ? 'mlflow' : defaultTracker() } = options
   if (resume === undefined) checkShares(config, workers, options.parallel ?? 'experts')
   const isolated = requireNamespace(trustNetwork)
   const path = resume ?? options.out ?? newRunPath(options.preset, config.seed)
   if (resume === undefined) requireNewFolder(path)
-  const signal = stopSignal()
   let feed = feedTracker(tracker, path)
   const shared = [process.execPath, join(__dirname, 'main.js'), 'train', ...workerArguments(args), '--tracker', 'jsonl']
   try {
@@ -79,7 +80,15 @@ export async function trainWithWorkers(config: Config, options: WorkersOptions, 
       const outcome = await launch({ workers, isolated, command, signal })
       if (outcome.lost === undefined) return outcome.status
       const sentence = `${outcome.lost}; all ${workers} workers have ended`
-      if (outcome.status !== lostStatus || signal.aborted) {
+      if (signal.aborted) {
+        console.error(
+          hasCheckpoint(path)
+            ? `stopped by ${signal.reason}, and ${sentence}; ${commandLine('train', `--resume ${path} --workers ${workers}`)} resumes it from the last checkpoint`
+            : `stopped by ${signal.reason} before the first checkpoint: there is nothing to save; the same command starts it again`,
+        )
+        return stoppedStatus(signal)
+      }
+      if (outcome.status !== lostStatus) {
         console.error(`makemoe: ${sentence}`)
         return outcome.status
       }

@@ -115,6 +115,8 @@ export interface Folder {
   /** Keeps a file beside them. */
   keepFile(name: string, content: string): void
   close(): void
+  /** Removes what this run made of it, for a run that is refused. */
+  discard(): void
 }
 
 /** The folder as a worker has it that does not lead: another process writes it. */
@@ -125,6 +127,7 @@ export const folderOfAnother = (path: string): Folder => ({
   saveWeights: () => {},
   keepFile: () => {},
   close: () => {},
+  discard: () => {},
 })
 
 /** Newest checkpoints that stay, besides the best. */
@@ -132,6 +135,9 @@ export const keptCheckpoints = 2
 
 /** A run folder that this process has for itself. */
 export class RunFolder implements Folder {
+  /** The outermost folder that was made for it. */
+  private made: string | undefined
+
   private constructor(
     readonly path: string,
     private unlock: (() => void) | undefined,
@@ -164,7 +170,7 @@ export class RunFolder implements Folder {
     if (this.unlock) return
     const { path } = this
     try {
-      mkdirSync(path, { recursive: true })
+      this.made = mkdirSync(path, { recursive: true }) ?? this.made
       this.unlock = lockFile(join(path, 'lock'))
     } catch (error) {
       throw new RunError(`cannot use the run folder ${path}: ${messageOf(error)}`)
@@ -218,5 +224,12 @@ export class RunFolder implements Folder {
   close(): void {
     this.unlock?.()
     this.unlock = undefined
+  }
+
+  /** A new run's folder was made for it, or was there and empty: then it stays. */
+  discard(): void {
+    this.close()
+    const own = this.made === undefined ? readdirSync(this.path).map((name) => join(this.path, name)) : [this.made]
+    for (const path of own) rmSync(path, { recursive: true, force: true })
   }
 }

@@ -100,10 +100,15 @@ export function startRun<Model extends LanguageModel>(path: string, options: Run
   const text = { sha256: fingerprint(dataset, tokenizer), path: options.textPath }
   const share = worker.share({ model, dataset, streams, config, facts: factsOf(text.sha256, options, 'start') })
   const folder = worker.leads ? RunFolder.create(path) : folderOfAnother(path)
-  return new Run(folder, { model, tokenizer, config, text, parts: recordParts(options), weightsOnly: reason }, config, {
-    ...options,
-    ...share,
-  })
+  try {
+    return new Run(folder, { model, tokenizer, config, text, parts: recordParts(options), weightsOnly: reason }, config, {
+      ...options,
+      ...share,
+    })
+  } catch (error) {
+    folder.discard()
+    throw error
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 /** JSON lines: `metrics.jsonl` in the folder of a run, one object a line. */
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { metricOf } from './metrics-file'
 import type { Metrics, Tracker } from './tracker'
 
 /** Evaluations and steps have lines of their own, at most one each for a step. */
@@ -20,12 +21,15 @@ export class JsonLinesTracker implements Tracker {
     if (existsSync(file)) this.repair()
   }
 
-  /** Cuts off a last line that a killed process left unfinished, and notes what is there. */
+  /** Cuts off a last line that a killed process left unfinished, and notes what is there; a damaged line is written again. */
   private repair(): void {
     const text = readFileSync(this.file, 'utf8')
     const end = text.lastIndexOf('\n') + 1
     if (end < text.length) truncateSync(this.file, Buffer.byteLength(text.slice(0, end)))
-    for (const line of text.slice(0, end).split('\n')) if (line !== '') this.there.add(kindOf(JSON.parse(line) as Metrics))
+    for (const line of text.slice(0, end).split('\n')) {
+      const metric = metricOf(line)
+      if (metric) this.there.add(kindOf(metric))
+    }
   }
 
   log(metric: Metrics): void {

@@ -2,13 +2,14 @@
  * Sends the folder of a run to an MLflow server: `run.json`, `metrics.jsonl` and the artifacts are read from it; `mlflow.json` there notes
  * how far the sending came. Sending a line twice does no harm: MLflow keeps equal (key, time, step, value) once.
  */
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { writeFileAtomic } from '../../base/files'
 import { type MlflowClient, MlflowError, type MlflowMetric, type MlflowRun } from './mlflow-client'
+import { metricOf, metricsFile, readLines } from './metrics-file'
 import { acceptable, acceptablePairs } from './mlflow-rules'
-import { metricsFile, type RunRecord, readRunRecord } from './run-record'
+import { type RunRecord, readRunRecord } from './run-record'
 
 const sentFile = 'mlflow.json'
 
@@ -29,7 +30,6 @@ type Sent = z.infer<typeof sentSchema>
 const metricsPerRequest = 1000
 /** Ten of the longest that MLflow takes are far below the megabyte that a request may have. */
 const paramsPerRequest = 10
-const bytesPerRead = 1 << 18
 
 /** Sends one run's folder, bit by bit, to one server. */
 export class MlflowSync {
@@ -183,29 +183,10 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Whole lines of a file from a byte on, not too many at a time, but one at least if there is one. */
-function readLines(file: string, from: number): string[] {
-  const descriptor = openSync(file, 'r')
-  try {
-    for (let size = bytesPerRead; ; size *= 2) {
-      const buffer = Buffer.alloc(size)
-      const length = readSync(descriptor, buffer, 0, size, from)
-      const end = buffer.subarray(0, length).lastIndexOf(10)
-      if (end >= 0) return buffer.toString('utf8', 0, end).split('\n')
-      if (length < size) return [] // the line is still being written
-    }
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
-/** The numbers in a line; none if it is damaged, which is not the server's business. */
+/** The numbers in a line, as MLflow takes them; none if it is damaged, which is not the server's business. */
 function metricsOf(line: string): MlflowMetric[] {
-  const numbers = parsed(line)
-  if (typeof numbers !== 'object' || numbers === null) return []
-  const { step, time, ...rest } = numbers as Record<string, unknown>
-  if (!Number.isSafeInteger(step) || !Number.isSafeInteger(time)) return []
-  return Object.entries(rest)
-    .filter((entry): entry is [string, number] => typeof entry[1] === 'number' && Number.isFinite(entry[1]))
-    .map(([key, value]) => ({ key, value, timestamp: Number(time), step: Number(step) }))
+  const { step = 0, time = 0, ...numbers } = metricOf(line) ?? {}
+  return Object.entries(numbers).flatMap(([key, value]) =>
+    value !== undefined && Number.isFinite(value) ? [{ key, value, timestamp: time, step }] : [],
+  )
 }

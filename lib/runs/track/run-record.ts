@@ -29,7 +29,6 @@ const recordSchema = z.object({
 export type RunRecord = z.infer<typeof recordSchema>
 
 const recordFile = 'run.json'
-export const metricsFile = 'metrics.jsonl'
 
 export function writeRunRecord(folder: string, record: RunRecord): void {
   writeFileAtomic(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`)

@@ -8,7 +8,8 @@ import type { Config } from '../../makemoe/config'
 import { JsonLinesTracker } from './jsonl'
 import { MlflowTracker } from './mlflow'
 import { mlflowServer } from './mlflow-client'
-import { metricsFile, type RunStatus, recordEnd, recordStart, runParameters } from './run-record'
+import { metricsFile } from './metrics-file'
+import { type RunStatus, recordEnd, recordStart, runParameters } from './run-record'
 import { type Metrics, noTracker, type Tracker } from './tracker'
 
 /** What a tracker is told of its run. */
