@@ -6,7 +6,7 @@ import { createJiti } from 'jiti'
 import { messageOf } from '../base/assertions'
 import { ConfigError, MakemoeError } from '../base/errors'
 import { tfjsModule, tfjsModules } from '../engine/tensor/tfjs-modules'
-import { checkPartNames } from '../makemoe/part-names'
+import { checkPartNames, partNamesOf } from '../makemoe/part-names'
 import { sha256Of } from '../runs/checkpoint'
 import type { Parts, PartsFile } from '../runs/parts'
 import { checkTypes } from './check-types'
@@ -20,10 +20,15 @@ export interface LoadedParts {
 /**
  * Runs a person's TypeScript file.
  * @param what the file is, for what is said of it
+ * @param expected types that its exports must have, by name
  * @returns its exports by name, and its source
  * @throws ConfigError if it cannot be read, has a type error, or fails
  */
-export async function importFile(file: string, what: string): Promise<{ exported: Record<string, unknown>; source: string }> {
+export async function importFile(
+  file: string,
+  what: string,
+  expected: Readonly<Record<string, string>> = {},
+): Promise<{ exported: Record<string, unknown>; source: string }> {
   const path = resolve(file)
   const wrong = (problem: string): ConfigError => new ConfigError(`${what}: ${file} ${problem}`)
   let source: string
@@ -32,7 +37,7 @@ export async function importFile(file: string, what: string): Promise<{ exported
   } catch (error) {
     throw wrong(`cannot be read: ${messageOf(error)}`)
   }
-  checkTypes(file, what)
+  checkTypes(file, what, expected)
   // The same lib as the commands': two copies would have two classes Module, and two TensorFlows.
   const virtualModules: Record<string, unknown> = { makemoe: require('../index') }
   for (const name of tfjsModules) Object.defineProperty(virtualModules, name, { enumerable: true, get: tfjsModule })
@@ -55,7 +60,7 @@ export async function importFile(file: string, what: string): Promise<{ exported
  */
 export async function loadParts(file: string | undefined): Promise<LoadedParts> {
   if (file === undefined) return { parts: {} }
-  const { exported, source } = await importFile(file, 'parts')
+  const { exported, source } = await importFile(file, 'parts', Object.fromEntries(partNamesOf().map((name) => [name, `Parts['${name}']`])))
   checkPartNames(exported)
   if (Object.keys(exported).length === 0)
     throw new ConfigError(`parts: ${file} exports nothing, expected some of the parts: export const router = ...`)

@@ -115,12 +115,18 @@ const misspelled = `import { type Parts, SwigluExpert } from 'makemoe'
 export const expert: Parts['expert'] = ({ nEmbed }, stream) =>
   new SwigluExpert(nEmbed, stream, { widht: 64 })`
 
+const unannotated = `import { Linear } from 'makemoe'
+
+export const expert = ({ nEmbed }: { nEmbed: number }) => ({ width: nEmbed, parameters: () => [] })`
+
 describe('a file of parts that cannot be used: one line, nothing written', () => {
   test.each<[string, string, RegExp]>([
     ['an unknown name', 'export const ruoter = () => {}', /parts: got ruoter, expected some of .*did you mean router\?/],
     ['nothing exported', 'const router = 1', /exports nothing, expected some of the parts/],
     ['a syntax error', 'enum', /parts: wrong\.ts, line 1: Identifier expected/],
     ['a misspelled option', misspelled, /parts: wrong\.ts, line 3: .*'widht' does not exist in type 'ExpertOptions'/],
+    ['an export of another type, which nobody wrote', unannotated, /parts: wrong\.ts, line 3: expert: .* is missing the following properties from type 'ExpertModule'/],
+    ['an export that is no function', '\nexport const router = 3', /parts: wrong\.ts, line 2: router: Type 'number' is not assignable/],
     ['an error of its own', "import { ConfigError } from 'makemoe'\nthrow new ConfigError('no GPU')", /wrong\.ts fails: no GPU/],
     ['a module that is not there', "import './nowhere'\nexport const router = 1", /wrong\.ts fails: .*nowhere/],
   ])('%s', (_what, content, message) => {
