@@ -88,7 +88,11 @@ function firstError(file: string, expected: Readonly<Record<string, string>>, wh
   for (const symbol of checker.getExportsOfModule(exported)) {
     const first = errorsOf(source).find(({ start }) => names[source.getLineAndCharacterOfPosition(start ?? 0).line - 1] === symbol.name)
     const at = symbol.declarations?.[0]
-    if (first && at) return { ...found(at.getSourceFile(), { ...first, start: at.getStart() }), message: `${symbol.name}: ${found(source, first).message}` }
+    if (first && at)
+      return {
+        ...found(at.getSourceFile(), { ...first, start: at.getStart() }),
+        message: `${symbol.name}: ${found(source, first).message}`,
+      }
   }
   return undefined
 }

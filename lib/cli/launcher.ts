@@ -116,7 +116,7 @@ async function supervise(children: readonly ChildProcess[], said: readonly strin
     (child, worker) =>
       new Promise<void>((resolve) => {
         const end = (code: number | null, how: string | null): void => {
-          const failed = how !== null || (!endings.includes(code ?? 0))
+          const failed = how !== null || !endings.includes(code ?? 0)
           // A worker that has lost the others is not the one that was lost, unless nobody else turns out to be.
           if (failed && (!first || (!first.lost && code !== lostStatus)))
             first = {

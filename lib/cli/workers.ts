@@ -59,7 +59,12 @@ function hasCheckpoint(folder: string): boolean {
  * @returns the exit status
  * @throws ConfigError before anything is started; ClusterError if workers were lost more often than `restarts`
  */
-export async function trainWithWorkers(config: Config, options: WorkersOptions, args: readonly string[], signal: AbortSignal): Promise<number> {
+export async function trainWithWorkers(
+  config: Config,
+  options: WorkersOptions,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
   const { workers = 2, restarts = 3, resume, trustNetwork = false, tracker = options.mlflow ? 'mlflow' : defaultTracker() } = options
   if (resume === undefined) checkShares(config, workers, options.parallel ?? 'experts')
   const isolated = requireNamespace(trustNetwork)

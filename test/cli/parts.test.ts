@@ -125,7 +125,11 @@ describe('a file of parts that cannot be used: one line, nothing written', () =>
     ['nothing exported', 'const router = 1', /exports nothing, expected some of the parts/],
     ['a syntax error', 'enum', /parts: wrong\.ts, line 1: Identifier expected/],
     ['a misspelled option', misspelled, /parts: wrong\.ts, line 3: .*'widht' does not exist in type 'ExpertOptions'/],
-    ['an export of another type, which nobody wrote', unannotated, /parts: wrong\.ts, line 3: expert: .* is missing the following properties from type 'ExpertModule'/],
+    [
+      'an export of another type, which nobody wrote',
+      unannotated,
+      /parts: wrong\.ts, line 3: expert: .* is missing the following properties from type 'ExpertModule'/,
+    ],
     ['an export that is no function', '\nexport const router = 3', /parts: wrong\.ts, line 2: router: Type 'number' is not assignable/],
     ['an error of its own', "import { ConfigError } from 'makemoe'\nthrow new ConfigError('no GPU')", /wrong\.ts fails: no GPU/],
     ['a module that is not there', "import './nowhere'\nexport const router = 1", /wrong\.ts fails: .*nowhere/],

@@ -17,7 +17,8 @@ const python = join(__dirname, '../../.venv/bin/python')
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-stop-'))
 const text = join(folder, 'text.txt')
 writeFileSync(text, 'the quick brown fox jumps over the lazy dog. '.repeat(40))
-const sizes = '--n-embed 8 --n-head 2 --n-layer 1 --num-experts 2 --block-size 8 --batch-size 2 --eval-iters 2 --eval-interval 50 --sample 5'
+const sizes =
+  '--n-embed 8 --n-head 2 --n-layer 1 --num-experts 2 --block-size 8 --batch-size 2 --eval-iters 2 --eval-interval 50 --sample 5'
 const options = [...sizes.split(' '), '--steps', '400', '--text', text]
 const statuses = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 type Stop = keyof typeof statuses
@@ -62,7 +63,8 @@ beforeAll(() => {
 function checkStop(run: string, signal: Stop, { code, stdout, stderr }: { code: number | null; stdout: string; stderr: string }): void {
   expect(stderr).toBe('')
   if (code === null || /nothing to save/.test(stdout)) {
-    if (code === null) expect(stdout).toBe('') // before its first line
+    if (code === null)
+      expect(stdout).toBe('') // before its first line
     else expect([code, stdout]).toEqual([statuses[signal], expect.stringMatching(/the same command starts it again\n$/)])
     expect(existsSync(run)).toBe(false)
     return
@@ -114,7 +116,9 @@ while b'step 50:' not in said:
     said += os.read(terminal, 1 << 16)
 os.close(terminal)
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`
-    const { stdout, stderr } = spawnSync(python, ['-c', script, process.execPath, main, 'train', ...options, '--out', run], { encoding: 'utf8' })
+    const { stdout, stderr } = spawnSync(python, ['-c', script, process.execPath, main, 'train', ...options, '--out', run], {
+      encoding: 'utf8',
+    })
     expect([stdout, stderr]).toEqual(['-1\n', '']) // by SIGHUP, when all was saved
     expect(readRunRecord(run).status).toBe('KILLED')
     expect(Number(/step-(\d+)$/.exec(newestCheckpoint(run) ?? '')?.[1])).toBeGreaterThanOrEqual(50)
@@ -125,7 +129,11 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`
 
 test('no steps at all are a run, too', () => {
   const run = join(folder, 'none')
-  expect(train(...options, '--steps', '0', '--out', run)).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('saved in') })
+  expect(train(...options, '--steps', '0', '--out', run)).toMatchObject({
+    status: 0,
+    stderr: '',
+    stdout: expect.stringContaining('saved in'),
+  })
   expect(readRunRecord(run).status).toBe('FINISHED')
 })
 

@@ -39,7 +39,11 @@ test('whatever stands between whole lines, they are read, and a tracker that ope
 
 test('a long line, and one that is still being written', () => {
   const folder = newFolder()
-  const long = JSON.stringify({ step: 1, time: 2, ...Object.fromEntries(Array.from({ length: 40_000 }, (_, i) => [`layer_0/load_${i}`, i])) })
+  const long = JSON.stringify({
+    step: 1,
+    time: 2,
+    ...Object.fromEntries(Array.from({ length: 40_000 }, (_, i) => [`layer_0/load_${i}`, i])),
+  })
   writeFileSync(join(folder, 'metrics.jsonl'), `${long}\n${row(2)}\n{"step": 3`)
   expect([...metricsIn(folder)].map((metric) => [metric.step, Object.keys(metric).length])).toEqual([
     [1, 40_002],
