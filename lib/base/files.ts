@@ -1,7 +1,8 @@
 /** Atomic writes of files and folders, and a lock that ends with its process. */
 
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { threadId } from 'node:worker_threads'
 import { messageOf } from './assertions'
 import { ConfigError, RunError } from './errors'
 import { libc } from './libc'
@@ -20,18 +21,34 @@ function writeSynced(file: string, data: string | Uint8Array): void {
   const descriptor = openSync(file, 'w')
   try {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data
-    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at)
+    for (let offset = 0; offset < bytes.length; ) offset += writeSync(descriptor, bytes, offset)
     fsyncSync(descriptor)
   } finally {
     closeSync(descriptor)
   }
 }
 
+/** A name that no other process or thread writes to. */
+const partialOf = (path: string): string => `${path}.${process.pid}-${threadId}.partial`
+
+/** Nothing is written for longer than this; milliseconds. */
+const longestWrite = 3_600_000
+
+/** Removes what processes that were killed have left beside a path. */
+function removeAbandoned(path: string): void {
+  for (const name of readdirSync(dirname(path)).filter((name) => name.startsWith(`${basename(path)}.`) && name.endsWith('.partial'))) {
+    const partial = join(dirname(path), name)
+    const written = statSync(partial, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY
+    if (written < Date.now() - longestWrite) rmSync(partial, { recursive: true, force: true })
+  }
+}
+
 /** Runs `write` on a partial path and renames it; after a failure nothing is left of it. */
 function atomically(path: string, write: (partial: string) => void): void {
-  const partial = `${path}.partial`
+  const partial = partialOf(path)
   try {
     mkdirSync(dirname(path), { recursive: true })
+    removeAbandoned(path)
     rmSync(partial, { recursive: true, force: true })
     write(partial)
     renameSync(partial, path)
