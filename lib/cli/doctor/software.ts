@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter } from 'node:path'
-import { messageOf } from '../../base/assertions'
 import { commandLine, isInstalled } from '../../base/installed'
 import { backend } from '../../engine/tensor/op'
 import { tensorflow } from '../../engine/tensorflow/c-api'
@@ -33,11 +32,7 @@ function python(): Answer {
 
 function tensorflowLibrary(): Answer {
   const file = findLibraries().tensorflow
-  try {
-    backend() // loads it as every command does: with the same variables, and without its notices
-  } catch (error) {
-    return [`${file}: ${messageOf(error)}`, `remove the folder that it is in, then ${setUp}`]
-  }
+  backend() // loads it as every command does: with the same variables, and without its notices
   const version = tensorflow().call.TF_Version()
   const different = version !== tensorflowVersion ? `expected ${tensorflowVersion}: remove that folder, then ${setUp}` : undefined
   return [`${version}, ${file}`, different]

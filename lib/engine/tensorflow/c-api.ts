@@ -2,8 +2,11 @@
  * TensorFlow's C API: every function that we call, its signature written once, and its errors. Pointers are plain numbers; calls that can
  * fail report to one status, which `check` looks at. Nothing outside this folder and graph/ calls it.
  */
+import { messageOf } from '../../base/assertions'
+import { SetupError } from '../../base/errors'
+import { commandLine } from '../../base/installed'
 import { type Functions, loadFunctions, type Signature } from '../../base/libc'
-import { findLibraries } from './libraries'
+import { findLibraries, type LibraryFiles } from './libraries'
 
 /** A pointer. */
 export type Pointer = number
@@ -137,12 +140,22 @@ export function tensorflow(): TensorflowApi {
   return loaded
 }
 
+/** The functions of both libraries. @throws SetupError if a file cannot be loaded: damaged, incomplete, or of another machine */
+function loadLibraries({ framework, tensorflow }: LibraryFiles): TensorflowApi['call'] {
+  try {
+    return { ...loadFunctions(framework, frameworkSignatures), ...loadFunctions(tensorflow, signatures) }
+  } catch (error) {
+    throw new SetupError(
+      `cannot load TensorFlow's library ${tensorflow}: ${messageOf(error)}`,
+      `remove the folder that it is in, then ${commandLine('setup')} (${commandLine('doctor')} says what else is wrong)`,
+    )
+  }
+}
+
 function load(): TensorflowApi {
   const koffi: typeof import('koffi') = require('koffi')
-  const files = findLibraries()
   koffi.struct('TF_Output', { oper: P, index: 'int' })
-  const framework = loadFunctions(files.framework, frameworkSignatures)
-  const call = { ...framework, ...loadFunctions(files.tensorflow, signatures) }
+  const call = loadLibraries(findLibraries())
   const status = call.TF_NewStatus()
   const check = (): void => {
     const code = call.TF_GetCode(status)
