@@ -1,13 +1,12 @@
 /**
- * The one place that loads TensorFlow and tfjs, when either is first used, and the only one that reaches into tfjs's internals.
+ * The one place that loads tfjs, when it is first used, and the only one that reaches into tfjs's internals.
  * tfjs-node's backend gets our binding (tensorflow/) where its compiled addon would be; the rest is what tfjs-node's index does. What newer
- * Node versions no longer have is supplied, and TensorFlow's start-up notices are kept from the reader (its real errors still pass).
+ * Node versions no longer have is supplied.
  */
 import type { Tensor, Variable } from '@tensorflow/tfjs'
 import { TensorError } from '../../base/errors'
 import { lazyExport } from '../../base/lazy-export'
 import { newBinding, type TfjsBinding } from '../tensorflow/binding'
-import { withQuietStderr } from '../tensorflow/quiet'
 import { loadTfjsNode, type NodeBackend } from './tfjs-node'
 
 export type { DataType, Rank, Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, TensorLike, Variable } from '@tensorflow/tfjs'
@@ -20,18 +19,10 @@ function restoreNodeUtil(): void {
   util.isArray = Array.isArray
 }
 
-function setEnvironment(): void {
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2'
-  // TensorFlow asks for oneDNN's kernels by itself on some processors only. Without them (AMD, Milan) a matrix product packs both factors
-  // again at every call: a step took 15 % more processor time and up to a quarter more memory, at every size.
-  process.env.TF_ENABLE_ONEDNN_OPTS ??= '1'
-}
-
 type Tfjs = typeof import('@tensorflow/tfjs')
 
 function load(): { tf: Tfjs; binding: TfjsBinding } {
   restoreNodeUtil()
-  setEnvironment()
   const tf: Tfjs = require('@tensorflow/tfjs')
   const { NodeJSKernelBackend } = loadTfjsNode()
   /** tfjs-node's backend, which says so when an op gets a tensor that was disposed of. */
@@ -52,7 +43,7 @@ function load(): { tf: Tfjs; binding: TfjsBinding } {
 let loaded: ReturnType<typeof load> | undefined
 
 function runtime(): ReturnType<typeof load> {
-  loaded ??= withQuietStderr(load)
+  loaded ??= load()
   return loaded
 }
 

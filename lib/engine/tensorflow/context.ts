@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import { SharedMemory } from '../../base/libc'
 import { type Pointer, tensorflow } from './c-api'
 import { configProto, opDefinition, type Threads } from './protos'
+import { withQuietStderr } from './quiet'
 import { attributeType, type OpAttribute } from './types'
 
 /**
@@ -132,6 +133,6 @@ let shared: TensorflowContext | undefined
 
 /** The context, made when it is first asked for. */
 export function tensorflowContext(): TensorflowContext {
-  shared ??= new TensorflowContext()
+  shared ??= withQuietStderr(() => new TensorflowContext())
   return shared
 }
