@@ -23,6 +23,7 @@ import {
   tf,
   topKGating,
 } from 'makemoe'
+import { keepCell } from 'makemoe/dist/base/cells'
 import { multiOp } from 'makemoe/dist/engine/tensor/op'
 import { defaultThreads } from 'makemoe/dist/engine/tensorflow/context'
 import type { GenerationStep } from 'makemoe/dist/makemoe/model/sampler'
@@ -307,10 +308,12 @@ describe('what cannot be traced is refused: the op, the reason, the line', () =>
     const guilty = (x: Tensor) => tf.mul(x, tf.sum(x).dataSync()[0] as number)
     expect(() => compile(guilty)(x)).toThrow(/at .*guilty.*compile\.test\.ts/)
   })
-  test('of a nameless script, as a notebook cell is one, the line itself is quoted', () => {
-    const make = runInThisContext('"use strict";\n(tf) => (x) => {\n  const y = tf.add(x, 1)\n  return tf.matMul(y, tf.ones([3, 1]))\n}')
+  test('of a cell, its number, its line and what stands there', () => {
+    const lines = ['"use strict";', '(tf) => (x) => {', '  const y = tf.add(x, 1)', '  return tf.matMul(y, tf.ones([3, 1]))', '}']
+    keepCell('cell-script', (line, column) => ({ cell: 7, line: line - 1, column, text: lines[line - 1] ?? '' }))
+    const make = runInThisContext(lines.join('\n'), { filename: 'cell-script' })
     expect(() => compile(make(tf))(x)).toThrow(
-      'MatMul of [2, 2], [3, 1]: Dimensions must be equal, but are 2 and 3\n  at `return tf.matMul(y, tf.ones([3, 1]))`',
+      'MatMul of [2, 2], [3, 1]: Dimensions must be equal, but are 2 and 3\n  at cell [7], line 3: `return tf.matMul(y, tf.ones([3, 1]))`',
     )
   })
 })

@@ -172,7 +172,7 @@ test.each([
 test('another version of the code in one worker ends both with one sentence', async () => {
   const other = mkdtempSync(join(root, 'node_modules/.other-version-')) // as deep as lib/dist, with the same packages
   cpSync(join(root, 'lib/dist'), other, { recursive: true })
-  appendFileSync(join(other, 'moe/capacity.js'), '// fixed\n')
+  appendFileSync(join(other, 'makemoe/moe/capacity.js'), '// fixed\n')
   const args = ['--steps', '3', '--out', join(folder, 'version')]
   const hosts = hostsOf(2)
   const running = [main, join(other, 'cli/main.js')].map((program, worker) => startWorker(worker, hosts, args, program))
