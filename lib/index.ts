@@ -28,6 +28,8 @@ export { type Initializer, kaimingNormal, lecunNormal, normalInit, xavierNormal,
 export { LayerNorm } from './makemoe/nn/layer-norm'
 export { Linear } from './makemoe/nn/linear'
 export { crossEntropy } from './makemoe/nn/loss'
+export { norms } from './makemoe/nn/norms'
+export { RmsNorm } from './makemoe/nn/rms-norm'
 export { buffer, Module, type NamedParameter, parameter, type StateDict } from './makemoe/nn/module'
 
 // Mixture of experts
@@ -59,7 +61,7 @@ export { SparseMoE, type SparseMoEOptions } from './makemoe/moe/sparse-moe'
 export { causalMask, MultiHeadAttention } from './makemoe/model/attention'
 export { loadHeads, saveHeads } from './makemoe/model/heads'
 export { type AttentionModule, Block, type MixtureModule } from './makemoe/model/block'
-export { kaimingInit, type ModelInit, scaledInit } from './makemoe/model/initialization'
+export { initializations, kaimingInit, type ModelInit, scaledInit, xavierInit } from './makemoe/model/initialization'
 export type { ModelContext } from './makemoe/model/context'
 export { SparseMoELanguageModel } from './makemoe/model/language-model'
 export type { LanguageModelConfig, ModelParts } from './makemoe/model/model-parts'

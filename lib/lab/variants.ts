@@ -5,7 +5,7 @@
 import type { Config } from '../makemoe/config'
 import { kaimingInit, scaledInit } from '../makemoe/model/initialization'
 import { balances, experts, namesOf, routers } from '../makemoe/moe/parts'
-import { lecunNormal, xavierNormal } from '../makemoe/nn/initializers'
+import { lecunNormal } from '../makemoe/nn/initializers'
 import type { Parts } from '../runs/parts'
 
 /** What makes all trainings of a comparison equal; no variant changes it. */
@@ -87,7 +87,8 @@ export const comparisons = {
   init: () => ({
     scaled: { initialization: 'scaled' },
     kaiming: { initialization: 'kaiming' },
-    xavier: { parts: { init: { ...scaledInit, attention: xavierNormal, expert: xavierNormal, residual: xavierNormal } } },
+    xavier: { initialization: 'xavier' },
+    'zero-residual': { initialization: 'zero-residual' },
     lecun: { parts: { init: { ...scaledInit, expert: lecunNormal, residual: lecunNormal } } },
     'kaiming, small head': { parts: { init: { ...kaimingInit, head: scaledInit.head } } },
   }),

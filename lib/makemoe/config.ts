@@ -6,8 +6,10 @@
 import { z } from 'zod'
 import { at, isOneOf, keysOf } from '../base/assertions'
 import { ConfigError } from '../base/errors'
+import { initializations } from './model/initialization'
 import { parseBalance } from './moe/balance/from-config'
 import { balances, dropPolicies, experts, namesOf, routers } from './moe/parts'
+import { norms } from './nn/norms'
 import { optimizerNames } from './optim'
 import { schedules } from './train/schedule'
 
@@ -21,7 +23,14 @@ const model = {
   nLayer: count().default(8).describe('layers'),
   dropout: z.number().min(0).lt(1).default(0.1).describe('dropout rate, in [0, 1)'),
   attentionScale: z.enum(['headSize', 'nEmbed']).default('headSize').describe('scores are divided by the root of this'),
-  initialization: z.enum(['scaled', 'kaiming']).default('scaled').describe('how weights are initialized'),
+  positions: z
+    .enum(['learned', 'rope'])
+    .default('learned')
+    .describe('how positions are known: a learned embedding, or rotated queries and keys'),
+  norm: z.enum(namesOf(norms)).default('layer').describe('normalization of the residual stream'),
+  qkNorm: z.enum(['none', 'rms']).default('none').describe('normalization of queries and keys'),
+  embeddings: z.enum(['separate', 'tied']).default('separate').describe('whether the head has weights of its own, or the token embeddings'),
+  initialization: z.enum(namesOf(initializations)).default('scaled').describe('how weights are initialized'),
 }
 
 /** The experts of each layer, and how tokens come to them. */
@@ -78,7 +87,7 @@ const table = { ...model, ...mixture, ...training }
 const schema = z.strictObject(table)
 
 /** Fields that configs of earlier versions lack, and that a config need not have: their defaults are what those versions did. */
-const addedLater = ['gatesAfterDrop', 'optimizer', 'accumulate'] as const
+const addedLater = ['gatesAfterDrop', 'optimizer', 'accumulate', 'positions', 'norm', 'qkNorm', 'embeddings'] as const
 type AddedLater = (typeof addedLater)[number]
 
 /** A config in which every field has its value. */
@@ -213,6 +222,10 @@ export function validateConfig(input: unknown): Config {
   const config = parsed.data
   if (config.nEmbed % config.nHead !== 0)
     throw new ConfigError(`nEmbed: got ${config.nEmbed}, expected a multiple of nHead (${config.nHead})`)
+  if (config.positions === 'rope' && (config.nEmbed / config.nHead) % 2 !== 0)
+    throw new ConfigError(
+      `positions: got rope with a head of ${config.nEmbed / config.nHead} numbers, expected an even number (nEmbed / nHead)`,
+    )
   if (config.topK > config.numExperts) throw new ConfigError(`topK: got ${config.topK}, expected at most numExperts (${config.numExperts})`)
   if (config.batchSize % config.accumulate !== 0)
     throw new ConfigError(`accumulate: got ${config.accumulate}, expected a divisor of batchSize (${config.batchSize})`)

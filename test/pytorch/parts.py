@@ -29,6 +29,18 @@ def muon():
         golden[f"muon.{name}"] = {"shape": shape, "before": before, "gradients": [numbers(g) for g in gradients], "after": after}
 
 
+def rms():
+    torch.manual_seed(8)
+    norm = torch.nn.RMSNorm(5, eps=1e-5)
+    torch.nn.init.normal_(norm.weight)
+    x, dy = torch.randn(3, 5, requires_grad=True), torch.randn(3, 5)
+    y = norm(x)
+    y.backward(dy)
+    values = {"x": x, "gain": norm.weight, "dy": dy, "y": y, "dx": x.grad, "dgain": norm.weight.grad}
+    golden["rms"] = {name: numbers(value) for name, value in values.items()}
+
+
 muon()
+rms()
 path = pathlib.Path(__file__).parent.parent / "fixtures" / "parts.json"
 path.write_text(json.dumps(golden) + "\n")

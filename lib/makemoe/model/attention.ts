@@ -13,8 +13,10 @@ import { dropout } from '../nn/dropout'
 import { type Initializer, kaimingNormal } from '../nn/initializers'
 import { Linear } from '../nn/linear'
 import { Module, parameter, type StateDict } from '../nn/module'
+import { RmsNorm } from '../nn/rms-norm'
 import type { ModelContext } from './context'
 import { loadHeads, lowerTriangle, saveHeads } from './heads'
+import { checkRope, rotated, rotationAt } from './rope'
 
 /** Which size scales the scores: 1 / sqrt(headSize) as in the paper, or 1 / sqrt(nEmbed) as in the original. */
 export type AttentionScale = 'headSize' | 'nEmbed'
@@ -23,6 +25,10 @@ export interface AttentionOptions {
   /** The dropout rate of the attention weights, and of the output. */
   readonly dropout?: number
   readonly scale?: AttentionScale
+  /** Whether queries and keys are rotated by their positions (rope.ts). Default: no. */
+  readonly rope?: boolean
+  /** Whether each query and each key is normalized, by RMSNorm over its head (Dehghani et al. 2023, 2302.05442, section 3.1). Default: no. */
+  readonly qkNorm?: boolean
   /** How queries, keys and values start. */
   readonly init?: Initializer
   /** How the output projection starts. */
@@ -41,6 +47,10 @@ export class MultiHeadAttention extends Module {
   readonly qkv: Variable
   readonly proj: Linear
   readonly headSize: number
+  /** Of all heads: the gains have the size of one. */
+  readonly queryNorm?: RmsNorm
+  readonly keyNorm?: RmsNorm
+  protected override readonly stateNames = { queryNorm: 'q_norm', keyNorm: 'k_norm' }
 
   constructor(
     readonly nEmbed: number,
@@ -54,6 +64,11 @@ export class MultiHeadAttention extends Module {
     this.headSize = nEmbed / nHead
     this.qkv = parameter((options.init ?? kaimingNormal)(stream, nEmbed, 3 * nEmbed))
     this.proj = new Linear(nEmbed, nEmbed, stream, { init: options.projInit ?? kaimingNormal })
+    if (options.qkNorm) {
+      this.queryNorm = new RmsNorm(this.headSize)
+      this.keyNorm = new RmsNorm(this.headSize)
+    }
+    if (options.rope) checkRope(this.headSize)
   }
 
   /**
@@ -71,7 +86,7 @@ export class MultiHeadAttention extends Module {
    * @returns weights [B, H, T, T] (after dropout when training), value [B, T, C]
    */
   weights(x: Tensor, ctx: ModelContext): { weights: Tensor; value: Tensor } {
-    const [q, k, v] = this.heads(x)
+    const [q, k, v] = this.heads(x, ctx)
     const [keys, values] = ctx.cache?.extend(ctx.layer ?? 0, k, v) ?? [k, v]
     const mask = ctx.cache?.mask ?? causalMask(at(q.shape, 2))
     const scores = tf.mul(tf.matMul(q, keys, false, true), this.scale) // [B, H, T, T]
@@ -84,7 +99,7 @@ export class MultiHeadAttention extends Module {
    * for all of [T, T], so that the two drop other weights; drawing as much here would cost 5 % of a training step at T = 256.)
    */
   private inBlocks(x: Tensor, ctx: ModelContext): Tensor {
-    const [q, k, v] = this.heads(x)
+    const [q, k, v] = this.heads(x, ctx)
     const [B, H, T] = shape3(q)
     const { dropout: rate = 0 } = this.options
     const blocks = queryBlocks(T, blockOfQueries)
@@ -93,14 +108,18 @@ export class MultiHeadAttention extends Module {
     return joinHeads(causalAttention(q, k, v, blocks, { scale: this.scale, dropout: dropped }))
   }
 
-  /** Queries, keys and values: each [B, H, T, D]. */
-  private heads(x: Tensor): [q: Tensor, k: Tensor, v: Tensor] {
+  /** Queries, keys and values: each [B, H, T, D]; queries and keys normalized and rotated, where that is wanted. */
+  private heads(x: Tensor, { cache }: ModelContext): [q: Tensor, k: Tensor, v: Tensor] {
     const [B, T, C] = shape3(x)
     if (x.rank !== 3 || C !== this.nEmbed || T > this.blockSize)
       throw new ShapeError(`attention: got [${x.shape.join(', ')}], expected [B, T <= ${this.blockSize}, ${this.nEmbed}]`)
     const heads = tf.transpose(tf.reshape(tf.matMul(x, this.qkv), [B, T, 3, this.nHead, this.headSize]), [2, 0, 3, 1, 4]) // [3, B, H, T, D]
     const parts = tf.unstack(heads)
-    return [at(parts, 0), at(parts, 1), at(parts, 2)]
+    const [q, k, v] = [at(parts, 0), at(parts, 1), at(parts, 2)]
+    const normal = [this.queryNorm?.forward(q) ?? q, this.keyNorm?.forward(k) ?? k] as const
+    if (!this.options.rope) return [...normal, v]
+    const rotation = rotationAt(cache ? { position: cache.position, among: this.blockSize } : T, this.headSize)
+    return [rotated(normal[0], rotation), rotated(normal[1], rotation), v]
   }
 
   private get scale(): number {
@@ -110,11 +129,15 @@ export class MultiHeadAttention extends Module {
   override saveState(state: StateDict, prefix = ''): void {
     saveHeads(this.qkv, this, state, prefix)
     this.proj.saveState(state, `${prefix}proj.`)
+    this.queryNorm?.saveState(state, `${prefix}q_norm.`)
+    this.keyNorm?.saveState(state, `${prefix}k_norm.`)
   }
 
   override loadState(state: StateDict, prefix = ''): void {
     loadHeads(this.qkv, this, state, prefix)
     this.proj.loadState(state, `${prefix}proj.`)
+    this.queryNorm?.loadState(state, `${prefix}q_norm.`)
+    this.keyNorm?.loadState(state, `${prefix}k_norm.`)
   }
 }
 

@@ -5,8 +5,8 @@
 
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import { InHalves } from '../nn/halves'
-import { LayerNorm } from '../nn/layer-norm'
 import { Module } from '../nn/module'
+import { type MakeNorm, type NormModule, norms } from '../nn/norms'
 import type { ModelContext } from './context'
 
 /** What a block needs of its attention: [B, T, C] -> [B, T, C]; no position may look at a later one. */
@@ -31,16 +31,16 @@ export interface MixtureModule extends Module {
 export class Block<Attention extends AttentionModule = AttentionModule, Mixture extends MixtureModule = MixtureModule> extends Module {
   readonly attention: Attention
   readonly moe: Mixture
-  readonly ln1: InHalves<LayerNorm>
-  readonly ln2: LayerNorm
+  readonly ln1: InHalves<NormModule>
+  readonly ln2: NormModule
   protected override readonly stateNames = { attention: 'sa', moe: 'smoe' }
 
-  constructor(nEmbed: number, attention: Attention, moe: Mixture) {
+  constructor(nEmbed: number, attention: Attention, moe: Mixture, makeNorm: MakeNorm = norms.layer) {
     super()
     this.attention = attention
     this.moe = moe
-    this.ln1 = new InHalves(new LayerNorm(nEmbed)) // for speed, as the model's attention
-    this.ln2 = new LayerNorm(nEmbed)
+    this.ln1 = new InHalves(makeNorm(nEmbed)) // for speed, as the model's attention
+    this.ln2 = makeNorm(nEmbed)
   }
 
   /** [B, T, C] -> [B, T, C] */

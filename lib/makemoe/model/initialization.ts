@@ -2,7 +2,7 @@
  * How the weights of a whole model start: one initializer for each role.
  */
 import type { MixtureInit } from '../moe/contracts'
-import { type Initializer, kaimingNormal, lecunNormal, normalInit } from '../nn/initializers'
+import { type Initializer, kaimingNormal, lecunNormal, normalInit, xavierNormal, zeros } from '../nn/initializers'
 
 /** An initializer for each role that a weight can have. */
 export interface ModelInit extends MixtureInit {
@@ -36,3 +36,20 @@ export const scaledInit: ModelInit = {
   router: normalInit(0.02),
   head: normalInit(0.02),
 }
+
+/** Xavier for attention and experts (Glorot & Bengio 2010, eq. 12), router and head as in `scaledInit`. */
+export const xavierInit: ModelInit = { ...scaledInit, attention: xavierNormal, expert: xavierNormal, residual: xavierNormal }
+
+/**
+ * `xavierInit` with zeros in the layers that write to the residual stream, so that each block starts as the identity, but for the biases
+ * (Goyal et al. 2017, 1706.02677, section 5.1; Zhang et al. 2019, Fixup, 1901.09321).
+ */
+export const zeroResidualInit: ModelInit = { ...xavierInit, residual: zeros }
+
+/** The initializations by name: config field `initialization`, option `--initialization`. A new one is a line here. */
+export const initializations = {
+  scaled: scaledInit,
+  kaiming: kaimingInit,
+  xavier: xavierInit,
+  'zero-residual': zeroResidualInit,
+} as const satisfies Record<string, ModelInit>

@@ -1,6 +1,6 @@
 /**
- * SparseMoELanguageModel: token ids in, logits for the next token out. Token and position embeddings, nLayer blocks, a final LayerNorm, a
- * linear head.
+ * SparseMoELanguageModel: token ids in, logits for the next token out. Token and position embeddings, nLayer blocks, a final
+ * normalization, a linear head.
  */
 import { at } from '../../base/assertions'
 import { ShapeError } from '../../base/errors'
@@ -9,22 +9,25 @@ import { type Tensor, tf } from '../../engine/tensor/tf'
 import { inLayer } from '../nn/context'
 import { Embedding } from '../nn/embedding'
 import { explainErrors } from '../nn/error-path'
-import { LayerNorm } from '../nn/layer-norm'
+import type { Initializer } from '../nn/initializers'
 import { Linear } from '../nn/linear'
 import { crossEntropy } from '../nn/loss'
 import { Module } from '../nn/module'
+import { type NormModule, norms } from '../nn/norms'
 import { Block, type MixtureModule } from './block'
 import type { ModelContext } from './context'
 import { KeyValueCache } from './key-value-cache'
 import { type LanguageModelConfig, type ModelParts, makersOf } from './model-parts'
+import { TiedHead } from './tied-head'
 
 /** A decoder-only transformer with sparse mixtures of experts. */
 export class SparseMoELanguageModel extends Module {
   readonly tokenEmbedding: Embedding
-  readonly positionEmbedding: Embedding
+  /** Absent where attention knows the positions itself (rope). */
+  readonly positionEmbedding?: Embedding
   readonly blocks: readonly Block[]
-  readonly lnFinal: LayerNorm
-  readonly head: Linear
+  readonly lnFinal: NormModule
+  readonly head: Linear | TiedHead
   protected override readonly stateNames = {
     tokenEmbedding: 'token_embedding_table',
     positionEmbedding: 'position_embedding_table',
@@ -39,14 +42,16 @@ export class SparseMoELanguageModel extends Module {
     private readonly parts: ModelParts = {},
   ) {
     super()
-    const { nEmbed, nLayer, blockSize, vocabSize } = config
+    const { nEmbed, nLayer, blockSize, vocabSize, positions = 'learned', norm = 'layer', embeddings = 'separate' } = config
+    const isTied = embeddings === 'tied'
     const { makeAttention, makeMixture, init } = makersOf(config, parts)
-    this.tokenEmbedding = new Embedding(vocabSize, nEmbed, stream, init.embedding)
-    this.positionEmbedding = new Embedding(blockSize, nEmbed, stream, init.embedding)
-    const newBlock = (): Block => new Block(nEmbed, makeAttention(config, stream, init), makeMixture(config, stream, init))
+    const embedding = isTied ? transposed(init.head) : init.embedding // what is also the head starts as small as one
+    this.tokenEmbedding = new Embedding(vocabSize, nEmbed, stream, embedding)
+    if (positions === 'learned') this.positionEmbedding = new Embedding(blockSize, nEmbed, stream, embedding)
+    const newBlock = (): Block => new Block(nEmbed, makeAttention(config, stream, init), makeMixture(config, stream, init), norms[norm])
     this.blocks = Array.from({ length: nLayer }, newBlock)
-    this.lnFinal = new LayerNorm(nEmbed)
-    this.head = new Linear(nEmbed, vocabSize, stream, { init: init.head })
+    this.lnFinal = norms[norm](nEmbed)
+    this.head = isTied ? new TiedHead(this.tokenEmbedding.weight) : new Linear(nEmbed, vocabSize, stream, { init: init.head })
   }
 
   /**
@@ -64,8 +69,9 @@ export class SparseMoELanguageModel extends Module {
 
   private logits(ids: Tensor, ctx: ModelContext): Tensor {
     const T = at(ids.shape, 1)
-    const positions = this.positionEmbedding.forward(ctx.cache ? tf.expandDims(ctx.cache.position, 1) : tf.range(0, T, 1, 'int32'))
-    let x = tf.add(this.tokenEmbedding.forward(ids), positions) // [B, T, C]
+    let x = this.tokenEmbedding.forward(ids) // [B, T, C]
+    if (this.positionEmbedding)
+      x = tf.add(x, this.positionEmbedding.forward(ctx.cache ? tf.expandDims(ctx.cache.position, 1) : tf.range(0, T, 1, 'int32')))
     for (const [layer, block] of this.blocks.entries()) x = block.forward(x, inLayer({ ...ctx, tokenIds: ids }, layer))
     return this.head.forward(this.lnFinal.forward(x)) // [B, T, V]
   }
@@ -114,3 +120,9 @@ export class SparseMoELanguageModel extends Module {
     }, this.parameterCount())
   }
 }
+
+/** An initializer of a table [symbols, C] that starts as the weight [C, symbols] of a linear layer. */
+const transposed =
+  (init: Initializer): Initializer =>
+  (stream, symbols, nEmbed) =>
+    tf.tidy(() => tf.transpose(init(stream, nEmbed, symbols)))

@@ -10,7 +10,7 @@ import { InHalves } from '../nn/halves'
 import { checkPartNames } from '../part-names'
 import { MultiHeadAttention } from './attention'
 import type { AttentionModule, MixtureModule } from './block'
-import { kaimingInit, type ModelInit, scaledInit } from './initialization'
+import { initializations, type ModelInit } from './initialization'
 
 /** A model's config, and the size of the vocabulary. */
 export type LanguageModelConfig = ModelConfig & { readonly vocabSize: number }
@@ -39,8 +39,10 @@ const requirePart =
     return part
   }
 
-const makeAttention: MakePart<AttentionModule> = ({ nEmbed, nHead, blockSize, dropout, attentionScale }, stream, init) => {
-  const options = { dropout, scale: attentionScale, init: init.attention, projInit: init.residual }
+const makeAttention: MakePart<AttentionModule> = (config, stream, init) => {
+  const { nEmbed, nHead, blockSize, dropout, attentionScale: scale, positions, qkNorm = 'none' } = config
+  const parts = { rope: positions === 'rope', qkNorm: qkNorm === 'rms' }
+  const options = { dropout, scale, ...parts, init: init.attention, projInit: init.residual }
   return new InHalves(new MultiHeadAttention(nEmbed, nHead, blockSize, stream, options))
 }
 
@@ -71,6 +73,6 @@ export function makersOf(
   return {
     makeAttention: requirePart('attention', parts.attention ?? makeAttention),
     makeMixture: requirePart('moe', parts.moe ?? mixtureOf(parts)),
-    init: parts.init ?? (config.initialization === 'kaiming' ? kaimingInit : scaledInit),
+    init: parts.init ?? initializations[config.initialization],
   }
 }

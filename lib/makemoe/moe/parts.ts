@@ -14,6 +14,7 @@ import { atRandom } from './drop-policy/random'
 import { byRank } from './drop-policy/rank'
 import { geluExpert } from './expert/gelu'
 import { reluExpert } from './expert/relu'
+import { squaredReluExpert } from './expert/relu2'
 import { swigluExpert } from './expert/swiglu'
 import { expertChoiceRouter } from './router/expert-choice'
 import { hashRouter } from './router/hash'
@@ -41,6 +42,7 @@ export const experts = {
   relu: reluExpert,
   gelu: geluExpert,
   swiglu: swigluExpert,
+  relu2: squaredReluExpert,
 } as const satisfies Record<string, Make<ExpertModule>>
 
 /** The drop policies by name: config field `dropPolicy`; each orders an expert's (token, choice) pairs, of which the first ones are served. */

@@ -84,7 +84,7 @@ export function sizesOf(state: StateDict): StateDictSizes {
     return count
   }
   const [vocabSize = 0, nEmbed = 0] = shapeOf('token_embedding_table.weight')
-  const [blockSize = 0] = shapeOf('position_embedding_table.weight')
+  const [blockSize = 0] = state.get('position_embedding_table.weight')?.shape ?? shapeOf('blocks.0.sa.heads.0.tril') // rope has no table
   const nHead = highest(/^blocks\.0\.sa\.heads\.(\d+)\./)
   const numExperts = highest(/^blocks\.0\.smoe\.experts\.(\d+)\./)
   return { vocabSize, nEmbed, blockSize, nHead, nLayer: highest(/^blocks\.(\d+)\./), numExperts }

@@ -4,8 +4,8 @@
  * gradient, one sequence at a time. Routing noise and dropped tokens only where the config wants them in evaluation too, as the original
  * does. Weights have PyTorch's names and layouts: a Linear's is [out, in].
  */
-import { add, layerNorm, type MakeLinear, plainLinear, softmax, softplus } from './ops'
-import { type EngineConfig, isNoisy, type Parameters, readParameters, type Weights } from './parameters'
+import { add, type MakeLinear, plainLinear, rotate, softmax, softplus } from './ops'
+import { type EngineConfig, isNoisy, type LayerParameters, type Parameters, readParameters, type Weights } from './parameters'
 import { dropPolicies, type Pair, part, type Router, refusedRouters, routers } from './parts'
 
 /** What a layer's router decided for one position. */
@@ -102,27 +102,40 @@ export class Engine {
     const { tokens, positions, layers, lnFinal, head } = this.parameters
     const n = T - from
     const x = new Float32Array(n * C)
-    for (let t = from; t < T; t++) for (let c = 0; c < C; c++) x[(t - from) * C + c] = tokens[ids[t] * C + c] + positions[t * C + c]
-    for (const [l, { ln1, qkv, proj, ln2 }] of layers.entries()) {
-      add(x, proj(this.attention(qkv(layerNorm(x, ln1), n), sequence.keys[l], sequence.values[l], from), n))
-      add(x, this.mixture(layerNorm(x, ln2), ids, l, from, sequence.off, options))
+    for (let t = from; t < T; t++)
+      for (let c = 0; c < C; c++) x[(t - from) * C + c] = tokens[ids[t] * C + c] + (positions?.[t * C + c] ?? 0)
+    for (const [l, layer] of layers.entries()) {
+      const { ln1, qkv, proj, ln2 } = layer
+      add(x, proj(this.attention(layer, qkv(ln1(x), n), sequence.keys[l], sequence.values[l], from), n))
+      add(x, this.mixture(ln2(x), ids, l, from, sequence.off, options))
     }
     sequence.ids = [...ids]
-    return head(layerNorm(x, lnFinal), n)
+    return head(lnFinal(x), n)
   }
 
   /**
    * Each position collects the values of the positions up to itself, weighted by how well its query fits their keys.
-   * @param qkv [T - from, 3C]
+   * @param qkv [T - from, 3C]; queries and keys are normalized and rotated first, where the model does it
    * @returns [T - from, C]
    */
-  private attention(qkv: Float32Array, keys: Float32Array, values: Float32Array, from: number): Float32Array {
-    const { nEmbed: C, nHead, attentionScale } = this.config
+  private attention(
+    { queryNorm, keyNorm }: LayerParameters,
+    qkv: Float32Array,
+    keys: Float32Array,
+    values: Float32Array,
+    from: number,
+  ): Float32Array {
+    const { nEmbed: C, nHead, attentionScale, positions } = this.config
     const D = C / nHead
     const scale = 1 / Math.sqrt(attentionScale === 'nEmbed' ? C : D)
     const y = new Float32Array(qkv.length / 3)
     for (let row = 0, t = from; row < y.length; row += C, t++) {
       const q = 3 * row
+      for (const [i, norm] of [queryNorm, keyNorm].entries()) {
+        const rows = qkv.subarray(q + i * C, q + (i + 1) * C)
+        if (norm) rows.set(norm(rows))
+        if (positions === 'rope') rotate(rows, D, t)
+      }
       keys.set(qkv.subarray(q + C, q + 2 * C), t * C)
       values.set(qkv.subarray(q + 2 * C, q + 3 * C), t * C)
       for (let h = 0; h < C; h += D) {

@@ -4,8 +4,8 @@
 export type Linear = (x: Float32Array, rows: number) => Float32Array
 /** Makes a Linear of a weight [nOut, nIn] and a bias [nOut]: the one part that takes time, so a faster one can be passed in. */
 export type MakeLinear = (weight: Float32Array, bias: Float32Array) => Linear
-/** What a LayerNorm learned, each [C]. */
-export type Norm = readonly [gain: Float32Array, bias: Float32Array]
+/** A normalization of rows [C] with what it learned. */
+export type Norm = (x: Float32Array) => Float32Array
 
 /** Four outputs at a time, so that no sum waits for another. */
 export const plainLinear: MakeLinear = (weight, bias) => {
@@ -34,7 +34,7 @@ export const plainLinear: MakeLinear = (weight, bias) => {
 }
 
 /** Each row shifted and scaled to mean 0 and variance 1, then by gain and bias (Ba et al. 2016). */
-export function layerNorm(x: Float32Array, [gain, bias]: Norm): Float32Array {
+export function layerNorm(x: Float32Array, gain: Float32Array, bias: Float32Array): Float32Array {
   const C = gain.length
   const y = new Float32Array(x.length)
   for (let row = 0; row < x.length; row += C) {
@@ -46,6 +46,31 @@ export function layerNorm(x: Float32Array, [gain, bias]: Norm): Float32Array {
     for (let c = 0; c < C; c++) y[row + c] = (x[row + c] - mean) * scale * gain[c] + bias[c]
   }
   return y
+}
+
+/** Each row scaled to a mean square of 1, then by its gain (Zhang & Sennrich 2019). */
+export function rmsNorm(x: Float32Array, gain: Float32Array): Float32Array {
+  const C = gain.length
+  const y = new Float32Array(x.length)
+  for (let row = 0; row < x.length; row += C) {
+    let square = 0
+    for (let c = 0; c < C; c++) square += x[row + c] ** 2 / C
+    const scale = 1 / Math.sqrt(square + 1e-5)
+    for (let c = 0; c < C; c++) y[row + c] = x[row + c] * scale * gain[c]
+  }
+  return y
+}
+
+/** Turns each pair (x_d, x_{d + D/2}) of a head's D numbers by t / 10000^(2d / D), in place (Su et al. 2021, 2104.09864, eq. 34). */
+export function rotate(x: Float32Array, D: number, t: number): void {
+  for (let h = 0; h < x.length; h += D)
+    for (let d = 0; d < D / 2; d++) {
+      const angle = t * 10_000 ** ((-2 * d) / D)
+      const [cos, sin] = [Math.cos(angle), Math.sin(angle)]
+      const [a, b] = [x[h + d], x[h + d + D / 2]]
+      x[h + d] = a * cos - b * sin
+      x[h + d + D / 2] = a * sin + b * cos
+    }
 }
 
 /** exp(x) / sum of exp(x), in place. */

@@ -3,7 +3,7 @@
  * A tensor that is missing, of another shape, or left over is refused: then the model is not what its config says.
  */
 import type { Linear, MakeLinear, Norm } from './ops'
-import { experts, part } from './parts'
+import { experts, norms, part } from './parts'
 
 /** What the engine reads of a model's config. */
 export interface EngineConfig {
@@ -27,6 +27,9 @@ export interface EngineConfig {
   readonly minCapacity: number
   readonly dropPolicy: string
   readonly gatesAfterDrop?: string | undefined
+  readonly positions?: string | undefined
+  readonly norm?: string | undefined
+  readonly qkNorm?: string | undefined
 }
 
 /** Named tensors; a `Map` is one. `get` may compute a tensor when it is asked for. */
@@ -39,6 +42,9 @@ export interface LayerParameters {
   readonly ln1: Norm
   /** Queries of all heads, then keys, then values. C -> 3C */
   readonly qkv: Linear
+  /** Of one head's query and key; absent: they stay as they are. */
+  readonly queryNorm: Norm | undefined
+  readonly keyNorm: Norm | undefined
   readonly proj: Linear
   readonly ln2: Norm
   /** C -> E; absent where a table decides. */
@@ -57,8 +63,8 @@ export interface LayerParameters {
 export interface Parameters {
   /** [V, C] */
   readonly tokens: Float32Array
-  /** [blockSize, C] */
-  readonly positions: Float32Array
+  /** [blockSize, C]; absent: queries and keys are rotated. */
+  readonly positions: Float32Array | undefined
   readonly layers: readonly LayerParameters[]
   readonly lnFinal: Norm
   readonly head: Linear
@@ -82,7 +88,10 @@ export function readParameters(config: EngineConfig, weights: Weights, makeLinea
     tensors.add(name)
     return tensor.values
   }
-  const norm = (name: string): Norm => [get(`${name}.weight`, C), get(`${name}.bias`, C)]
+  const makeNorm = part('norm', norms, config.norm ?? 'layer')
+  const norm = (name: string): Norm => makeNorm((learned) => get(`${name}.${learned}`, C))
+  const headNorm = (name: string): Norm | undefined =>
+    config.qkNorm === 'rms' ? norms.rms(() => get(`${name}.weight`, C / nHead)) : undefined
   const linear = (name: string, nIn: number, nOut: number): Linear =>
     makeLinear(get(`${name}.weight`, nOut, nIn), get(`${name}.bias`, nOut))
   const qkv = (name: string): Linear => {
@@ -107,6 +116,8 @@ export function readParameters(config: EngineConfig, weights: Weights, makeLinea
     return {
       ln1: norm(`${at}.ln1`),
       qkv: qkv(`${at}.sa`),
+      queryNorm: headNorm(`${at}.sa.q_norm`),
+      keyNorm: headNorm(`${at}.sa.k_norm`),
       proj: linear(`${at}.sa.proj`, C, C),
       ln2: norm(`${at}.ln2`),
       router: hashed ? undefined : linear(`${mixture}.router.topkroute_linear`, C, E),
@@ -119,7 +130,7 @@ export function readParameters(config: EngineConfig, weights: Weights, makeLinea
   }
   const parameters = {
     tokens: get('token_embedding_table.weight', vocabSize, C),
-    positions: get('position_embedding_table.weight', blockSize, C),
+    positions: config.positions === 'rope' ? undefined : get('position_embedding_table.weight', blockSize, C),
     layers: Array.from({ length: nLayer }, (_, l) => layer(l)),
     lnFinal: norm('ln_f'),
     head: linear('lm_head', C, vocabSize),

@@ -1,5 +1,5 @@
 /** The parts of a mixture that the engine knows by name, as lib/makemoe/moe does: a router, an expert or a drop policy is an entry of its table. */
-import { erf, type Linear, sigmoid, softmax, softplus } from './ops'
+import { erf, type Linear, layerNorm, type Norm, rmsNorm, sigmoid, softmax, softplus } from './ops'
 
 /** A router's decision for one token, from its E logits (with noise, where there is some). */
 export interface Router {
@@ -72,6 +72,30 @@ export const experts: Readonly<Record<string, MakeExpert>> = {
       for (let i = 0; i < hidden.length; i++) hidden[i] *= gates[i] * sigmoid(gates[i])
       return down(hidden, rows)
     }
+  },
+  /** max(0, x W1 + b1)^2 W2 + b2 (So et al. 2021, 2109.08668, section 4.1) */
+  relu2(name, linear, C, width = 4 * C) {
+    const up = linear(`${name}.net.0`, C, width)
+    const down = linear(`${name}.net.2`, width, C)
+    return (x, rows) => {
+      const hidden = up(x, rows)
+      for (let i = 0; i < hidden.length; i++) hidden[i] = Math.max(hidden[i], 0) ** 2
+      return down(hidden, rows)
+    }
+  },
+}
+
+/** Makes a normalization of rows; `read` gives what it learned by name: `weight`, `bias`. */
+export type MakeNorm = (read: (name: string) => Float32Array) => Norm
+
+export const norms: Readonly<Record<string, MakeNorm>> = {
+  layer(read) {
+    const [gain, bias] = [read('weight'), read('bias')]
+    return (x) => layerNorm(x, gain, bias)
+  },
+  rms(read) {
+    const gain = read('weight')
+    return (x) => rmsNorm(x, gain)
   },
 }
 

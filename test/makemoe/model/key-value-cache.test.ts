@@ -31,6 +31,10 @@ describe('the cache of keys and values', () => {
       router: fc.constantFrom('noisy-topk' as const, 'topk' as const, 'sigmoid' as const, 'hash' as const),
       capacityFactor: fc.constantFrom(undefined, 1), // counts in training alone
       seed: fc.integer({ min: 1, max: 1e6 }),
+      positions: fc.constantFrom('learned', 'rope'),
+      norm: fc.constantFrom('layer', 'rms'),
+      qkNorm: fc.constantFrom('none', 'rms'),
+      embeddings: fc.constantFrom('separate', 'tied'),
     })
     fc.assert(
       fc.property(shapes, ({ rows, seed, ...config }) => {
@@ -59,8 +63,14 @@ describe('the cache of keys and values', () => {
     const options = { tokens: 14, streams: createStreams(5), temperature: 0.9, sampleTopK: 6, cached, ...(makeStep && { makeStep }) }
     return [...generate(model, prompts, options)].map((row) => [...row])
   }
-  test.each([false, true])('texts are the same with it and without, past the window too (compiled: %s)', (fast) => {
-    const model = new SparseMoELanguageModel(tiny, createStreams(4).init)
+  const modern = { ...tiny, positions: 'rope', norm: 'rms', qkNorm: 'rms', embeddings: 'tied', expert: 'relu2' } as const
+  test.each([
+    [false, tiny],
+    [true, tiny],
+    [false, modern],
+    [true, modern],
+  ])('texts are the same with it and without, past the window too (compiled: %s)', (fast, config) => {
+    const model = new SparseMoELanguageModel(config, createStreams(4).init)
     for (const prompts of [[[1]], [[1], [2, 3, 4, 5, 6]], [[0, 1, 2, 3, 4, 5, 6, 7], [1]], [[...Array(9).keys()], [3]]])
       expect(write(model, prompts, true, fast)).toEqual(write(model, prompts, false, fast))
   })

@@ -8,6 +8,7 @@ const sum = (xs: Row): number => xs.reduce((a, b) => a + b, 0)
 const plus = (a: Row, b: Row): Row => a.map((x, i) => x + (b[i] as number))
 const times = (a: Row, k: number): Row => a.map((x) => x * k)
 const dot = (a: Row, b: Row): number => sum(a.map((x, i) => x * (b[i] as number)))
+const same = (x: Row): Row => x
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
 const softmax = (xs: Row): Row => {
   const largest = Math.max(...xs)
@@ -81,7 +82,12 @@ export function plainLoss(
     const [weight, bias] = [matrix(`${name}.weight`), Array.from(get(`${name}.bias`))]
     return (x) => weight.map((row, o) => dot(row, x) + (bias[o] as number))
   }
+  const rmsNorm = (name: string): ((x: Row) => Row) => {
+    const gain = get(`${name}.weight`)
+    return (x) => x.map((v, c) => (v / Math.sqrt(dot(x, x) / x.length + 1e-5)) * (gain[c] as number))
+  }
   const norm = (name: string): ((x: Row) => Row) => {
+    if (config.norm === 'rms') return rmsNorm(name)
     const [gain, bias] = [get(`${name}.weight`), get(`${name}.bias`)]
     return (x) => {
       const mean = sum(x) / C
@@ -89,13 +95,25 @@ export function plainLoss(
       return x.map((v, c) => ((v - mean) / deviation) * (gain[c] as number) + (bias[c] as number))
     }
   }
+  /** Each pair of numbers as a complex one, times e^(i t theta). */
+  const turned = (x: Row, t: number): Row =>
+    x.map((v, i) => {
+      const [half, d] = [D / 2, i % (D / 2)]
+      const angle = t / 10_000 ** (d / half)
+      return i < half
+        ? v * Math.cos(angle) - (x[d + half] as number) * Math.sin(angle)
+        : v * Math.cos(angle) + (x[d] as number) * Math.sin(angle)
+    })
   const attention = (at: string): ((rows: Row[]) => Row[]) => {
     const heads = Array.from({ length: H }, (_, h) => ['query', 'key', 'value'].map((role) => matrix(`${at}.heads.${h}.${role}.weight`)))
     const proj = linear(`${at}.proj`)
     const scale = 1 / Math.sqrt(config.attentionScale === 'nEmbed' ? C : D)
+    const [queryNorm, keyNorm] = config.qkNorm === 'rms' ? [rmsNorm(`${at}.q_norm`), rmsNorm(`${at}.k_norm`)] : [same, same]
+    const positioned = config.positions === 'rope' ? turned : same
     return (rows) => {
       const mixed: Row[] = rows.map(() => [])
-      for (const [q, k, v] of heads.map((head) => head.map((w) => rows.map((x) => w.map((row) => dot(row, x))))) as [Row[], Row[], Row[]][])
+      const products = heads.map((head) => head.map((w) => rows.map((x) => w.map((row) => dot(row, x))))) as [Row[], Row[], Row[]][]
+      for (const [q, k, v] of products.map(([q, k, v]) => [q.map(queryNorm).map(positioned), k.map(keyNorm).map(positioned), v] as const))
         for (const [t, query] of q.entries()) {
           const weights = softmax(k.slice(0, t + 1).map((key) => dot(query, key) * scale))
           mixed[t]?.push(...weights.map((w, s) => times(v[s] as Row, w)).reduce(plus))
@@ -107,6 +125,10 @@ export function plainLoss(
     if (config.expert === 'relu') {
       const [up, down] = [linear(`${at}.net.0`), linear(`${at}.net.2`)]
       return (x) => down(up(x).map((v) => Math.max(0, v)))
+    }
+    if (config.expert === 'relu2') {
+      const [up, down] = [linear(`${at}.net.0`), linear(`${at}.net.2`)]
+      return (x) => down(up(x).map((v) => (v > 0 ? v * v : 0)))
     }
     if (config.expert === 'gelu') {
       const [up, down] = [linear(`${at}.net.0`), linear(`${at}.net.2`)]
@@ -191,7 +213,9 @@ export function plainLoss(
     return out
   }
 
-  const [tokens, positions] = [matrix('token_embedding_table.weight'), matrix('position_embedding_table.weight')]
+  const tokens = matrix('token_embedding_table.weight')
+  const positions =
+    config.positions === 'rope' ? x.flat().map(() => new Array<number>(C).fill(0)) : matrix('position_embedding_table.weight')
   let batch = x.map((ids) => ids.map((id, t) => plus(tokens[id] as Row, positions[t] as Row)))
   for (let layer = 0; layer < config.nLayer; layer++) {
     const at = `blocks.${layer}`

@@ -42,14 +42,18 @@ const drawn = fc
     dropPolicy: names(dropPolicies),
     attentionScale: fc.constantFrom('headSize', 'nEmbed'),
     noiseMode: fc.constantFrom('training', 'always'),
-    initialization: fc.constantFrom('kaiming', 'scaled'),
+    initialization: fc.constantFrom('kaiming', 'scaled', 'xavier', 'zero-residual'),
+    positions: fc.constantFrom('learned', 'rope'),
+    norm: fc.constantFrom('layer', 'rms'),
+    qkNorm: fc.constantFrom('none', 'rms'),
+    embeddings: fc.constantFrom('separate', 'tied'),
   })
   .map(
     ({ headSize, choices, ...config }): LanguageModelConfig => ({
       ...presets.default,
       dropout: 0,
       ...config,
-      nEmbed: config.nHead * headSize,
+      nEmbed: config.nHead * (config.positions === 'rope' ? 2 * headSize : headSize), // rotations are of pairs
       topK: config.router === 'switch' ? 1 : Math.min(choices, config.numExperts),
       ...(config.router === 'expert-choice' ? { capacityFactor: undefined, evalCapacityFactor: undefined } : {}),
     }),

@@ -45,8 +45,9 @@ test('one, two and four processes: the same losses, gradient, routing and weight
   }
 })
 
-test('Muon: two processes train as one does, and compare their weights after step 100', async () => {
-  const args = ['--steps', '101', '--optimizer', 'muon', '--learning-rate', '1e-4']
+test('Muon and the newer parts of the model: two processes train as one does, and compare their weights after step 100', async () => {
+  const parts = '--positions rope --norm rms --qk-norm rms --embeddings tied --expert relu2 --initialization zero-residual'
+  const args = ['--steps', '101', '--optimizer', 'muon', '--learning-rate', '1e-4', ...parts.split(' ')]
   const [one, two] = [await trained('muon-one', ...args), await trained('muon-two', ...args, '--workers', '2')]
   expect(lossesOf(two)).toHaveLength(101)
   expect(largestDifference(lossesOf(two), lossesOf(one))).toBeLessThan(1e-4)

@@ -101,6 +101,10 @@ const configs = fc
     evalCapacityFactor: fc.option(fc.constantFrom(0.25, 1, 2), { nil: undefined }),
     gatesAfterDrop: fc.constantFrom('kept', 'renormalized'),
     initialization: fc.constantFrom('scaled', 'kaiming'),
+    positions: fc.constantFrom('learned', 'rope'),
+    norm: fc.constantFrom('layer', 'rms'),
+    qkNorm: fc.constantFrom('none', 'rms'),
+    embeddings: fc.constantFrom('separate', 'tied'),
   })
   .map(({ headSize, choices, ...config }): LanguageModelConfig => {
     // By rank, equal gates are ordered by their rounding, which nobody shares: so only where gates are few and far apart.
@@ -111,7 +115,7 @@ const configs = fc
       ...presets.default,
       ...config,
       ...(byRank ? { initialization: 'kaiming' } : { dropPolicy: 'order' }),
-      nEmbed: config.nHead * headSize,
+      nEmbed: config.nHead * (config.positions === 'rope' ? 2 * headSize : headSize), // rotations are of pairs
       topK: Math.min(topK, config.numExperts),
     }
   })
@@ -231,7 +235,7 @@ describe('a sequence', () => {
       [{ router: 'soft' }, 'router: the engine has noisy-topk, topk, sigmoid, switch, hash; this model has soft'],
       [{ router: 'expert-choice' }, 'router expert-choice: its experts choose among all tokens, later ones too'],
       [{ router: 'random' }, 'router random: it draws its experts anew in each pass'],
-      [{ expert: 'toString' }, 'expert: the engine has relu, gelu, swiglu; this model has toString'],
+      [{ expert: 'toString' }, 'expert: the engine has relu, gelu, swiglu, relu2; this model has toString'],
       [{ dropPolicy: 'random', evalCapacityFactor: 1 }, 'drop policy: the engine has order, rank; this model has random'],
       [{ expert: 'swiglu' }, 'no tensor blocks.0.smoe.experts.0.gate.weight'],
     ] as const)

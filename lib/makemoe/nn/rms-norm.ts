@@ -1,0 +1,26 @@
+/** RMSNorm (Zhang & Sennrich 2019, 1910.07467): LayerNorm without the mean and without the bias. eps is LayerNorm's, 1e-5. */
+import { rmsNorm } from '../../engine/tensor/rms-norm'
+import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
+import { Module, parameter } from './module'
+
+/**
+ * Normalization of the last axis, $y = \gamma \, x / \sqrt{\mathrm{mean}(x^2) + \varepsilon}$ with $\varepsilon = 10^{-5}$;
+ * [..., C] -> [..., C] (Zhang & Sennrich 2019, eq. 4).
+ */
+export class RmsNorm extends Module {
+  /** The gain, [C]. */
+  readonly weight: Variable
+
+  constructor(
+    size: number,
+    readonly eps = 1e-5,
+  ) {
+    super()
+    this.weight = parameter(tf.ones([size]))
+  }
+
+  /** @param x [..., C] */
+  forward(x: Tensor): Tensor {
+    return rmsNorm(x, this.weight, this.eps)
+  }
+}
