@@ -134,6 +134,8 @@ export interface TensorflowApi {
 }
 
 let loaded: TensorflowApi | undefined
+/** Whether koffi knows our types: it takes each once, also where loading fails and is tried again. */
+let hasTypes = false
 
 /** TensorFlow's C API, loaded when it is first asked for. */
 export function tensorflow(): TensorflowApi {
@@ -164,7 +166,8 @@ function loadLibraries({ framework, tensorflow }: LibraryFiles): TensorflowApi['
 function load(): TensorflowApi {
   setEnvironment()
   const koffi: typeof import('koffi') = require('koffi')
-  koffi.struct('TF_Output', { oper: P, index: 'int' })
+  if (!hasTypes) koffi.struct('TF_Output', { oper: P, index: 'int' })
+  hasTypes = true
   const call = withQuietStderr(() => loadLibraries(findLibraries()))
   const status = call.TF_NewStatus()
   const check = (): void => {

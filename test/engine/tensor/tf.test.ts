@@ -42,3 +42,16 @@ test('importing makemoe is without TensorFlow; the first use of tf loads it, wit
   expect(output).toBe('1,1 0,1\ntrue\n')
   expect(loaded).toContain('libtensorflow')
 })
+
+test('where TensorFlow is not there, its use says so, each time, in an ES module too', () => {
+  const program = `
+    import { createRequire } from 'node:module'
+    const require = createRequire(process.cwd() + '/x.js')
+    const { SetupError } = require('./base/errors')
+    require('./engine/tensorflow/libraries').findLibraries = () => { throw new SetupError('not there', 'set it up') }
+    const { createStreams, Linear, tf } = await import('makemoe')
+    for (const use of [() => tf.zeros([1]), () => new Linear(2, 2, createStreams(1).init)])
+      try { use() } catch (error) { console.log(error.name, error.message, error.remedy) }`
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8', cwd: dist })
+  expect(stdout).toBe('SetupError not there set it up\n'.repeat(2))
+})
