@@ -10,7 +10,7 @@ import { tensorflow } from '../tensorflow/c-api'
 import { tensorflowContext } from '../tensorflow/context'
 import { StateSnapshot, show } from './javascript-state'
 import { printTrace } from './print'
-import { Difference } from './recorder'
+import { Difference } from './step'
 import { stateRemedy, type Trace, trace } from './trace'
 
 /** Tensors, and arrays and records of them: what a compiled function takes and gives. Other arguments are constants of a trace. */

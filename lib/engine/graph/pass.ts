@@ -9,8 +9,9 @@ import { int64Of } from '../tensor/runtime'
 import type { Tensor } from '../tensor/tf'
 import { dataType, type Numbers, nameOfType } from '../tensorflow/types'
 import { attributesKey } from './inference'
-import { Difference, PassEnd, type Recorder, type Ref, type Step, stepName, type TraceNode } from './recorder'
+import type { Recorder } from './recorder'
 import { probeOf, type Size } from './sizes'
+import { Difference, PassEnd, type Ref, type Step, stepName, type TraceNode } from './step'
 
 /** Symbolic tensors are numbered above all real ones, and never twice. */
 const firstSymbol = 2 ** 52

@@ -6,8 +6,8 @@
 import { at, valueAt } from '../../base/assertions'
 import { siteOf } from '../../base/caller-site'
 import { nameOfType } from '../tensorflow/types'
-import { type Ref, stepName } from './recorder'
 import { shapeName } from './sizes'
+import { type Ref, stepName } from './step'
 import type { Trace } from './trace'
 
 /**

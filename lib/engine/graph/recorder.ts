@@ -11,93 +11,9 @@ import type { Numbers, OpAttribute } from '../tensorflow/types'
 import type { FunctionGraph } from './function-graph'
 import { attributesKey, Inference, type Operand } from './inference'
 import { isKnown, type Size, type Sizes, shapeName } from './sizes'
+import { Difference, type OpStep, type Ref, type Step, type TraceNode, type UpdateStep } from './step'
 
-/** An output of a node. */
-export interface Ref {
-  readonly node: number
-  readonly output: number
-}
-
-/** What a node is. */
-export type Step =
-  | { readonly kind: 'argument'; readonly dtype: number; readonly shape: readonly number[] }
-  | { readonly kind: 'variable'; readonly variable: Variable }
-  | OpStep
-  | UpdateStep
-  | { readonly kind: 'constant'; readonly dtype: number; readonly shape: readonly number[]; readonly values: Numbers }
-  /** A vector, or a scalar, in which a number is a size that depends on data. */
-  | { readonly kind: 'sizes'; readonly dtype: number; readonly shape: readonly number[]; readonly entries: readonly Size[] }
-  /** One number everywhere, in a shape that depends on data. */
-  | { readonly kind: 'fill'; readonly dtype: number; readonly shape: readonly Size[]; readonly values: Numbers }
-
-interface OpStep {
-  readonly kind: 'op'
-  readonly op: string
-  readonly attributes: readonly OpAttribute[]
-  readonly inputs: readonly Ref[]
-  readonly outputs: number
-}
-
-/** An op that changes variables: its inputs are their values before, then what else it takes; its outputs their values after. */
-interface UpdateStep {
-  readonly kind: 'update'
-  readonly op: string
-  readonly attributes: readonly OpAttribute[]
-  readonly inputs: readonly Ref[]
-  readonly variables: readonly Variable[]
-}
-
-/** A step of a trace. */
-export interface TraceNode {
-  readonly step: Step
-  readonly dtypes: readonly number[]
-  readonly dims: readonly (readonly Size[])[]
-  /** Where it was called, if that was asked for; the stack is formatted only when it is read. */
-  readonly site?: Error
-}
-
-/** Ends a pass of a trace; an affair of the tracer. */
-export class PassEnd extends Error {}
-
-/** Something that is not the same in two passes of a trace, or from one trace to the next. */
-export class Difference extends PassEnd {
-  /** The caller's line. */
-  site?: string
-
-  /**
-   * @param what what differs: `a number (1 in one pass, 2 in the other)`
-   * @param isState whether it is certainly JavaScript state, and no size that depends on data
-   */
-  constructor(
-    readonly what: string,
-    readonly isState = false,
-  ) {
-    super(what)
-  }
-}
-
-/** What a step is called in messages and prints. */
-export function stepName(step: Step): string {
-  switch (step.kind) {
-    case 'op':
-    case 'update':
-      return step.op
-    case 'variable':
-      return `variable ${step.variable.name}`
-    case 'sizes':
-      return `sizes ${shapeName(step.entries)}`
-    case 'fill':
-      return `fill with ${step.values[0]}`
-    case 'constant': {
-      const numbers = Array.from(step.values.slice(0, 4), (number) => Number(number.toPrecision(4)))
-      return `constant ${numbers.join(', ')}${step.values.length > 4 ? ', ...' : ''}`
-    }
-    case 'argument':
-      return 'argument'
-  }
-}
-
-/** Of these ops, the sizes of the results follow from the numbers in some inputs; of the others they need the shape alone. */
+/** Ops whose results' sizes follow from the numbers in these inputs; of their other inputs the shape alone counts. */
 const sizedBy: Readonly<Record<string, readonly number[]>> = {
   SplitV: [1],
   DynamicPartition: [1],
@@ -109,7 +25,7 @@ const sizedBy: Readonly<Record<string, readonly number[]>> = {
 /** They are stateful because processes meet in them; each run of a graph meets anew. */
 const collectives: readonly string[] = ['CollectiveReduceV2', 'CollectiveAllToAllV2']
 
-type Outcome = Omit<TraceNode, 'step' | 'site'> & { readonly handles: TfOutput[] }
+type Recorded = Omit<TraceNode, 'step' | 'site'> & { readonly handles: TfOutput[] }
 
 /** Writes steps into a function. */
 export class Recorder {
@@ -122,7 +38,7 @@ export class Recorder {
   /** Updates that are not in the graph yet: it must be known what is read before. */
   private readonly pending: number[] = []
   /** The values that variables have in the graph, where they are not those that they begin with. */
-  private readonly held = new Map<Variable, Ref>()
+  private readonly current = new Map<Variable, Ref>()
   private readonly inference: Inference
 
   constructor(
@@ -134,14 +50,14 @@ export class Recorder {
 
   /** Writes down a step. */
   record(step: Step, site?: Error): void {
-    const { handles, ...node } = this.outcome(step)
+    const { handles, ...node } = this.recorded(step)
     this.dependent.push(step.kind === 'sizes' || node.dims.some((dims) => !dims.every(isKnown)))
     this.handles.push(handles)
     if (step.kind === 'update') this.pending.push(this.nodes.length)
     this.nodes.push({ step, ...node, ...(site && { site }) })
   }
 
-  private outcome(step: Step): Outcome {
+  private recorded(step: Step): Recorded {
     switch (step.kind) {
       case 'argument':
         return { dtypes: [step.dtype], dims: [step.shape], handles: [this.graph.argument(step.dtype, step.shape)] }
@@ -168,7 +84,7 @@ export class Recorder {
     return { kind: 'constant', dtype, shape, values }
   }
 
-  private op({ op, attributes, inputs, outputs }: OpStep): Outcome {
+  private op({ op, attributes, inputs, outputs }: OpStep): Recorded {
     if (opDefinition(op)?.stateful && !collectives.includes(op)) {
       const reason = /Random|Multinomial/.test(op)
         ? 'draws from a hidden generator: use a RandomStream (ctx.streams)'
@@ -304,8 +220,8 @@ export class Recorder {
 
   /** Whether a variable has a value in the graph already. */
   private holds(variable: Variable, { node, output }: Ref): boolean {
-    const held = this.held.get(variable)
-    if (held) return held.node === node && held.output === output
+    const current = this.current.get(variable)
+    if (current) return current.node === node && current.output === output
     const { step } = at(this.nodes, node)
     return step.kind === 'variable' && step.variable === variable
   }
@@ -322,7 +238,7 @@ export class Recorder {
       for (const [output, variable] of variables.entries()) {
         const before = at(inputs, output)
         if (!this.holds(variable, before)) this.graph.assign(variable, this.late(before, large))
-        this.held.set(variable, { node, output })
+        this.current.set(variable, { node, output })
       }
       this.graph.write(op, variables, others, attributes)
     }

@@ -7,7 +7,7 @@ import { livingVariables, restoreData } from '../tensor/runtime'
 import { type Tensor, tf, type Variable } from '../tensor/tf'
 import { guard } from './guard'
 import { type Pass, ProbeClash } from './pass'
-import { Difference, type Ref } from './recorder'
+import { Difference, type Ref } from './step'
 
 /** What a function returns and assigns. */
 export interface PassResults {

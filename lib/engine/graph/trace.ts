@@ -25,9 +25,10 @@ import type { Tensor, Variable } from '../tensor/tf'
 import { separateVariables } from '../tensor/variables'
 import { FunctionGraph } from './function-graph'
 import { Pass, ProbeClash, sameRefs } from './pass'
-import { Difference, Recorder, type Ref, type TraceNode } from './recorder'
+import { Recorder } from './recorder'
 import { type PassResults, runPass } from './run-pass'
 import { Sizes } from './sizes'
+import { Difference, type Ref, type TraceNode } from './step'
 
 /** A function that TensorFlow can run. */
 export interface Trace {

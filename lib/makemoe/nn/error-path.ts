@@ -4,7 +4,7 @@
  */
 import { callerSite, withDeepStacks } from '../../base/caller-site'
 import { ShapeError } from '../../base/errors'
-import { PassEnd } from '../../engine/graph/recorder'
+import { PassEnd } from '../../engine/graph/step'
 import { namePlaces } from '../../engine/tensor/missing-gradients'
 
 /** What is needed of a model. */
