@@ -58,7 +58,7 @@ export function libc(): Functions<typeof signatures> {
 /** Memory that JavaScript and a library both see, so that small arguments and results need no copy. */
 export class SharedMemory {
   /** Its address. */
-  readonly at: number
+  readonly address: number
   readonly buffer: ArrayBuffer
   /** Keeps the memory from being freed. */
   private readonly memory: unknown
@@ -66,7 +66,7 @@ export class SharedMemory {
   constructor(bytes: number) {
     const koffi: typeof import('koffi') = require('koffi')
     this.memory = koffi.alloc('uint8_t', bytes)
-    this.at = Number(koffi.address(this.memory))
+    this.address = Number(koffi.address(this.memory))
     this.buffer = koffi.view(this.memory, bytes)
   }
 }

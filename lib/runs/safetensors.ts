@@ -48,10 +48,10 @@ export function encodeSafetensors(state: StateDict, metadata: Readonly<Record<st
   const bytes = Buffer.alloc(8 + padded + offset, ' ')
   bytes.writeBigUInt64LE(BigInt(padded), 0)
   text.copy(bytes, 8)
-  let at = 8 + padded
+  let position = 8 + padded
   for (const { values } of state.values()) {
-    Buffer.from(values.buffer, values.byteOffset, values.byteLength).copy(bytes, at)
-    at += values.byteLength
+    Buffer.from(values.buffer, values.byteOffset, values.byteLength).copy(bytes, position)
+    position += values.byteLength
   }
   return bytes
 }

@@ -135,8 +135,8 @@ export class Sizes {
     const key = `${sorted.map(([{ index }, coefficient]) => `${index}*${coefficient}`)}+${constant}`
     const known = this.forms.get(key)
     if (known) return known
-    const at = (pass: 0 | 1): number => sorted.reduce((sum, [{ probes }, coefficient]) => sum + coefficient * probes[pass], constant)
-    const form = new DataSize(new Map(sorted), constant, [at(0), at(1)])
+    const probe = (pass: 0 | 1): number => sorted.reduce((sum, [{ probes }, coefficient]) => sum + coefficient * probes[pass], constant)
+    const form = new DataSize(new Map(sorted), constant, [probe(0), probe(1)])
     this.forms.set(key, form)
     if (!this.byProbe.has(form.probes[0])) this.byProbe.set(form.probes[0], form)
     return form

@@ -82,9 +82,9 @@ export class TensorflowContext {
       this.results = new SharedMemory(8 * (1 + outputs))
       this.resultWords = new BigInt64Array(this.results.buffer)
     }
-    const { at } = this.results
+    const { address } = this.results
     this.resultWords[0] = BigInt(outputs)
-    call.TFE_Execute(this.operation, at + 8, at, status)
+    call.TFE_Execute(this.operation, address + 8, address, status)
     check()
     const handles = new Array<Pointer>(Number(this.resultWords[0]))
     for (let i = 0; i < handles.length; i++) handles[i] = Number(this.resultWords[i + 1])

@@ -27,9 +27,9 @@ function shared(): Scratch {
   const [shape, bytes] = [new SharedMemory(8 * maxRank), new SharedMemory(1024)]
   scratch = {
     shape: new BigInt64Array(shape.buffer),
-    shapeAt: shape.at,
+    shapeAt: shape.address,
     bytes: new Uint8Array(bytes.buffer),
-    bytesAt: bytes.at,
+    bytesAt: bytes.address,
   }
   return scratch
 }
@@ -96,15 +96,15 @@ export function withStrings<T>(shape: readonly number[], values: unknown, use: (
     throw new TensorError('a tensor of strings: expected their UTF-8 bytes')
   requireShape(dataType.string, shape, values.length)
   const tensor = allocate(dataType.string, shape, bytesOfString * values.length)
-  const at = call.TF_TensorData(tensor)
+  const address = call.TF_TensorData(tensor)
   for (const [i, value] of values.entries()) {
-    call.TF_StringInit(at + bytesOfString * i)
-    call.TF_StringCopy(at + bytesOfString * i, value, value.byteLength)
+    call.TF_StringInit(address + bytesOfString * i)
+    call.TF_StringCopy(address + bytesOfString * i, value, value.byteLength)
   }
   try {
     return use(tensor)
   } finally {
-    for (let i = 0; i < values.length; i++) call.TF_StringDealloc(at + bytesOfString * i)
+    for (let i = 0; i < values.length; i++) call.TF_StringDealloc(address + bytesOfString * i)
     call.TF_DeleteTensor(tensor)
   }
 }
@@ -124,16 +124,16 @@ export function readValues(handle: Pointer): TensorValues {
   check()
   try {
     const bytes = call.TF_TensorByteSize(tensor)
-    const at = bytes > 0 ? call.TF_TensorData(tensor) : 0
-    if (array) return new array(copyOut(at, bytes))
-    return Array.from({ length: bytes / bytesOfString }, (_, i) => readString(at + bytesOfString * i))
+    const address = bytes > 0 ? call.TF_TensorData(tensor) : 0
+    if (array) return new array(copyOut(address, bytes))
+    return Array.from({ length: bytes / bytesOfString }, (_, i) => readString(address + bytesOfString * i))
   } finally {
     call.TF_DeleteTensor(tensor)
   }
 }
 
-function readString(at: Pointer): Uint8Array {
+function readString(address: Pointer): Uint8Array {
   const { call } = tensorflow()
-  const length = call.TF_StringGetSize(at)
-  return new Uint8Array(copyOut(length > 0 ? call.TF_StringGetDataPointer(at) : 0, length))
+  const length = call.TF_StringGetSize(address)
+  return new Uint8Array(copyOut(length > 0 ? call.TF_StringGetDataPointer(address) : 0, length))
 }
