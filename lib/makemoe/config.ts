@@ -11,6 +11,8 @@ import { parseBalance } from './moe/balance/from-config'
 import { balances, dropPolicies, experts, namesOf, routers } from './moe/parts'
 import { norms } from './nn/norms'
 import { optimizerNames } from './optim'
+import { parseLearningRates } from './optim/learning-rates'
+import { roles } from './optim/roles'
 import { schedules } from './train/schedule'
 
 const count = (least = 1): z.ZodNumber => z.number().int().min(least).max(1e9)
@@ -43,7 +45,7 @@ const mixture = {
   sharedExperts: count(0).default(0).describe('experts that every token passes through, besides the routed ones'),
   balance: z
     .string()
-    .refine(isBalance, 'none, or names with weights, separated by commas: switch:0.01')
+    .refine(readableBy(parseBalance), 'none, or names with weights, separated by commas: switch:0.01')
     .default('none')
     .describe(`how the load is balanced: none, or some of ${namesOf(balances).join(', ')}, with weights: switch:0.01,z:0.001`),
   capacityFactor: z.number().gt(0).max(1e6).optional().describe('expert capacity as a multiple of the even share (default: none)'),
@@ -64,6 +66,13 @@ const training = {
   batchSize: count().default(16).describe('sequences in a batch'),
   learningRate: z.number().gt(0).max(100).default(1e-3).describe('learning rate at its highest'),
   schedule: z.enum(namesOf(schedules)).default('cosine').describe('learning rate over the run'),
+  warmup: count(0).optional().describe('steps over which the learning rate rises (default: 100, a tenth of a short run; constant: 0)'),
+  finalLearningRate: z.number().min(0).max(100).optional().describe('what a learning rate that falls ends at (default: a tenth)'),
+  learningRates: z
+    .string()
+    .refine(readableBy(parseLearningRates), 'none, or roles with multiples, separated by commas: router:0.3')
+    .default('none')
+    .describe(`multiples of the learning rate by role, of ${roles.join(', ')}: router:0.3,embedding:2; 0 freezes`),
   weightDecay: z.number().min(0).max(100).default(0.01).describe('weight decay, decoupled, on all parameters'),
   optimizer: z.enum(optimizerNames).default('adamw').describe('update rule'),
   clipNorm: z.number().gt(0).max(1e9).optional().describe('a gradient whose norm is larger is scaled down to it (default: none)'),
@@ -87,7 +96,7 @@ const table = { ...model, ...mixture, ...training }
 const schema = z.strictObject(table)
 
 /** Fields that configs of earlier versions lack, and that a config need not have: their defaults are what those versions did. */
-const addedLater = ['gatesAfterDrop', 'optimizer', 'accumulate', 'positions', 'norm', 'qkNorm', 'embeddings'] as const
+const addedLater = ['gatesAfterDrop', 'optimizer', 'accumulate', 'positions', 'norm', 'qkNorm', 'embeddings', 'learningRates'] as const
 type AddedLater = (typeof addedLater)[number]
 
 /** A config in which every field has its value. */
@@ -182,11 +191,15 @@ export function preset(name: string): Config {
   return presets[name]
 }
 
-function isBalance(text: string): boolean {
-  try {
-    return parseBalance(text).length >= 0
-  } catch {
-    return false
+/** Whether a text can be read. */
+function readableBy(parse: (text: string) => unknown): (text: string) => boolean {
+  return (text) => {
+    try {
+      parse(text)
+      return true
+    } catch {
+      return false
+    }
   }
 }
 
@@ -216,6 +229,7 @@ export function validateConfig(input: unknown): Config {
     const got = given[field]
     if (issue.code === 'unrecognized_keys') throw new ConfigError(`unknown config field: ${issue.keys.join(', ')}`)
     if (field === 'balance' && typeof got === 'string') parseBalance(got) // says what exactly is wrong
+    if (field === 'learningRates' && typeof got === 'string') parseLearningRates(got)
     throw new ConfigError(`${field || 'config'}: got ${field ? String(got) : typeof input}, expected ${expectation(issue)}`)
   }
   if (missing !== undefined) throw new ConfigError(`${missing}: got undefined, expected a value (${table[missing].description})`)
@@ -227,6 +241,8 @@ export function validateConfig(input: unknown): Config {
       `positions: got rope with a head of ${config.nEmbed / config.nHead} numbers, expected an even number (nEmbed / nHead)`,
     )
   if (config.topK > config.numExperts) throw new ConfigError(`topK: got ${config.topK}, expected at most numExperts (${config.numExperts})`)
+  if (config.schedule === 'constant' && config.finalLearningRate !== undefined)
+    throw new ConfigError(`finalLearningRate: got ${config.finalLearningRate} with the schedule constant, expected one that falls`)
   if (config.batchSize % config.accumulate !== 0)
     throw new ConfigError(`accumulate: got ${config.accumulate}, expected a divisor of batchSize (${config.batchSize})`)
   if (config.accumulate > 1 && parseBalance(config.balance).some(({ name }) => 'state' in balances[name]))

@@ -6,29 +6,52 @@ export interface ScheduleConfig {
   /** The learning rate at its highest. */
   readonly learningRate: number
   readonly steps: number
+  /** Steps over which it rises; absent: the schedule's own. */
+  readonly warmup?: number | undefined
+  /** What a schedule that falls ends at; absent: a tenth of the highest. */
+  readonly finalLearningRate?: number | undefined
 }
 
 /** The learning rate of a step, which is counted from 0. */
 export type Schedule = (step: number, config: ScheduleConfig) => number
 
-/** Steps over which a cosine schedule rises, at most; a tenth of a short run. */
+/** Steps over which a schedule that falls rises at first, at most; a tenth of a short run. */
 const warmupSteps = 100
-/** What a cosine schedule ends at, as a share of the learning rate. */
+/** What it ends at, as a share of the learning rate. */
 const lastShare = 0.1
+/** The share of the steps in which `wsd` decays. */
+const decayShare = 0.2
 
-/** The same rate for all steps, as the original. */
-const constant: Schedule = (_step, { learningRate }) => learningRate
+const usualWarmup = ({ steps, warmup = Math.min(warmupSteps, Math.floor(steps / 10)) }: ScheduleConfig): number => warmup
+const finalRate = ({ learningRate, finalLearningRate = lastShare * learningRate }: ScheduleConfig): number => finalLearningRate
+/** A linear rise to the learning rate, which the last of the steps of the warm-up has. */
+const rising = (step: number, warmup: number, { learningRate }: ScheduleConfig): number => (learningRate * (step + 1)) / warmup
+
+/** The same rate for all steps, as the original; after a rise only if the config asks for one. */
+const constant: Schedule = (step, config) => (step < (config.warmup ?? 0) ? rising(step, config.warmup ?? 0, config) : config.learningRate)
 
 /** A linear rise, then half a cosine down to a tenth (Loshchilov & Hutter 2017, eq. 5, without restarts). */
-const cosine: Schedule = (step, { learningRate, steps }) => {
-  const warmup = Math.min(warmupSteps, Math.floor(steps / 10))
-  if (step < warmup) return (learningRate * (step + 1)) / warmup
+const cosine: Schedule = (step, config) => {
+  const { learningRate, steps } = config
+  const warmup = usualWarmup(config)
+  if (step < warmup) return rising(step, warmup, config)
   const share = Math.min(1, (step - warmup) / Math.max(1, steps - warmup))
-  return learningRate * (lastShare + ((1 - lastShare) * (1 + Math.cos(Math.PI * share))) / 2)
+  const last = config.finalLearningRate === undefined ? lastShare : config.finalLearningRate / learningRate
+  return learningRate * (last + ((1 - last) * (1 + Math.cos(Math.PI * share))) / 2)
+}
+
+/** Warm-up, stable, decay: a linear rise, the full rate, and in the last fifth a linear fall (Hu et al. 2024, MiniCPM, 2404.06395, section 4.2). */
+const wsd: Schedule = (step, config) => {
+  const { learningRate, steps } = config
+  const warmup = usualWarmup(config)
+  if (step < warmup) return rising(step, warmup, config)
+  const start = Math.max(warmup, Math.round(steps * (1 - decayShare)))
+  const share = Math.min(1, Math.max(0, step - start) / Math.max(1, steps - start))
+  return learningRate + share * (finalRate(config) - learningRate)
 }
 
 /** The schedules of the learning rate by name: config field `schedule`; each gives the rate of a step. */
-export const schedules = { constant, cosine } as const satisfies Record<string, Schedule>
+export const schedules = { constant, cosine, wsd } as const satisfies Record<string, Schedule>
 
 /**
  * The rate of a step.

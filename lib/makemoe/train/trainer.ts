@@ -137,7 +137,8 @@ export class Trainer<Model extends Trainable = Trainable> {
 
   private setRate(): number {
     const rate = rateOf(this.schedule, this.step, { ...this.config, learningRate: this.optimizer.initialRate })
-    if (this.schedule !== schedules.constant) tf.tidy(() => this.optimizer.learningRate.assign(tf.scalar(rate)))
+    if (this.schedule !== schedules.constant || this.config.warmup !== undefined)
+      tf.tidy(() => this.optimizer.learningRate.assign(tf.scalar(rate)))
     return rate
   }
 

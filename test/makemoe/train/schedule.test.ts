@@ -1,4 +1,4 @@
-import { ConfigError } from 'makemoe'
+import { ConfigError, presets, validateConfig } from 'makemoe'
 import { rateOf, schedules } from 'makemoe/dist/makemoe/train/schedule'
 import { describe, expect, test } from 'vitest'
 
@@ -12,6 +12,28 @@ describe('schedule', () => {
     [999, 0.1],
   ])('cosine at step %i', (step, rate) => expect(schedules.cosine(step, config)).toBeCloseTo(rate, 4))
   test('constant stays', () => expect([0, 999].map((step) => schedules.constant(step, config))).toEqual([1, 1]))
+  test.each([
+    [0, 0.01],
+    [99, 1],
+    [100, 1],
+    [800, 1],
+    [900, 0.55],
+    [1000, 0.1],
+  ])('warm-up, stable, decay at step %i', (step, rate) => expect(schedules.wsd(step, config)).toBeCloseTo(rate, 6))
+  test('each can rise over given steps, and those that fall end at a given rate', () => {
+    const given = { ...config, learningRate: 2, warmup: 4, finalLearningRate: 0.5 }
+    for (const schedule of Object.values(schedules)) {
+      expect([0, 1, 2, 3, 4].map((step) => schedule(step, given))).toEqual([0.5, 1, 1.5, 2, 2])
+      expect(schedule(1000, given)).toBeCloseTo(schedule === schedules.constant ? 2 : 0.5, 10)
+    }
+  })
+  test('without a warm-up they begin at the full rate', () => {
+    for (const schedule of Object.values(schedules)) expect(schedule(0, { ...config, warmup: 0 })).toBe(1)
+  })
+  test('a final rate is refused where none falls', () => {
+    const constant = { ...presets.default, schedule: 'constant', finalLearningRate: 0.1 }
+    expect(() => validateConfig(constant)).toThrow(/finalLearningRate: got 0.1 with the schedule constant, expected one that falls/)
+  })
   test('a short run warms up for a tenth of its steps', () => expect(schedules.cosine(0, { ...config, steps: 10 })).toBe(1))
 })
 

@@ -1,6 +1,5 @@
 /** The balancing methods that a config asks for: its field `balance`, `switch:0.01,bias`. */
-import { ConfigError } from '../../../base/errors'
-import { nearest } from '../../../base/nearest'
+import { parseNamedNumbers } from '../../../base/named-numbers'
 import type { BalancingLoss } from '../contracts'
 import { type BalanceName, type BalancingMethod, balances, namesOf } from '../parts'
 import type { Balancing, WeightedLoss } from '../report-routing'
@@ -16,21 +15,13 @@ export interface ChosenBalance {
  * @throws ConfigError that names what was got and what was expected
  */
 export function parseBalance(text: string): ChosenBalance[] {
-  if (text.trim() === 'none') return []
-  const chosen = text.split(',').map((item): ChosenBalance => {
-    const [given = '', weightText, ...rest] = item.split(':').map((part) => part.trim())
-    const known = namesOf<BalanceName>(balances)
-    const name = known.find((each) => each === given)
-    if (!name)
-      throw new ConfigError(`balance: got ${given || 'nothing'}, expected none or some of ${known.join(', ')}${nearest(given, known)}`)
-    const weight = weightText === undefined ? balances[name].weight : Number(weightText)
-    if (weightText === '' || rest.length > 0 || !(weight >= 0 && Number.isFinite(weight)))
-      throw new ConfigError(`balance: got ${item.trim()}, expected ${name}:WEIGHT with a weight >= 0`)
-    return { name, weight }
-  })
-  const twice = chosen.find(({ name }, i) => chosen.findIndex((other) => other.name === name) !== i)
-  if (twice) throw new ConfigError(`balance: got ${twice.name} twice, expected each once`)
-  return chosen
+  const rule = {
+    field: 'balance',
+    known: namesOf<BalanceName>(balances),
+    what: 'weight',
+    usual: (name: BalanceName) => balances[name].weight,
+  }
+  return parseNamedNumbers(text, rule).map(({ name, number }) => ({ name, weight: number }))
 }
 
 /**
