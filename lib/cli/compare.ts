@@ -13,17 +13,16 @@ import { comparisonTable, describeComparison, summarize } from '../lab/summary'
 import { type ComparisonName, comparisons, type Variants } from '../lab/variants'
 import { type Config, preset, validateConfig } from '../makemoe/config'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
-import { Dataset } from '../makemoe/text/dataset'
-import { encodeCorpus } from '../makemoe/text/encode-corpus'
+import { datasetOf } from '../makemoe/text/dataset'
 import { comparisonCurves, comparisonLosses } from '../show/plot/comparison'
 import { figurePage } from '../show/plot/html'
 import { compiler } from './compiler'
 import { natural } from './option-values'
-import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, setUpQuietly } from './options'
+import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption } from './options'
 import { importFile } from './parts'
 import { paths } from './setup/paths'
 import { endWithoutTerminal, stoppedStatus, stopSignal } from './stopping'
-import { textOf } from './text-of'
+import { setUpQuietly, textDescription, textOf } from './text-of'
 import { lineInPlace, throttledLog } from './throttled-log'
 
 interface CompareCommandOptions {
@@ -65,10 +64,10 @@ export function register(program: Command): void {
     .addOption(presetOption('what the variants share; the values below are of the default'))
     .option('--seeds <number>', 'trainings of each variant, with the seeds from --seed on', natural, 3)
     .option('--out <folder>', 'where results are kept; what is there is not trained again (default: data/runs/compare)')
-    .option('--text <file>', 'the text to learn (default: Tiny Shakespeare)')
+    .option('--text <text>', textDescription('the text to learn', 'Tiny Shakespeare'))
   addConfigOptions(addEagerOption(command), defaults).action(async (options: CompareCommandOptions & Readonly<Record<string, unknown>>) => {
     const config = sharedConfig(options.preset, configOptions(options))
-    await setUpQuietly(options.text === undefined)
+    await setUpQuietly(options.text)
     process.exitCode = await compareVariants(config, options)
     endWithoutTerminal(process.exitCode)
   })
@@ -82,7 +81,7 @@ export function register(program: Command): void {
 async function compareVariants(config: Config, options: CompareCommandOptions): Promise<number> {
   const { name, variants: unordered, partsSource } = await chosen(config, options)
   const variants = withFirst(unordered, options.against)
-  const corpus = textOf(options)
+  const corpus = await textOf(options)
   const tokenizer = CharTokenizer.fromText(corpus.pieces())
   const folder = options.out ?? join(paths.runs(), 'compare')
   const seeds = Array.from({ length: options.seeds }, (_, i) => config.seed + i)
@@ -100,7 +99,7 @@ async function compareVariants(config: Config, options: CompareCommandOptions): 
   try {
     measurements = await compare(variants, {
       config,
-      dataset: new Dataset(encodeCorpus(tokenizer, corpus), config.blockSize),
+      dataset: datasetOf(tokenizer, corpus, config.blockSize),
       vocabSize: tokenizer.vocabSize,
       seeds,
       folder,

@@ -2,15 +2,14 @@
 
 import type { Command } from 'commander'
 import { createStreams } from '../engine/tensor/streams'
-import { Dataset } from '../makemoe/text/dataset'
-import { encodeCorpus } from '../makemoe/text/encode-corpus'
+import { datasetOf } from '../makemoe/text/dataset'
 import { exactLoss, makeLossSum } from '../makemoe/train/evaluate'
 import { loadCheckpoint } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import { compiler } from './compiler'
-import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions, setUpQuietly } from './options'
+import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions } from './options'
 import { loadParts } from './parts'
-import { textDifference, textOf } from './text-of'
+import { setUpQuietly, textDescription, textDifference, textOf } from './text-of'
 import { lineInPlace } from './throttled-log'
 
 /** What to know about the loss of a model whose experts choose. */
@@ -25,10 +24,10 @@ interface EvaluateOptions extends CheckpointOptions {
 
 export function register(program: Command): void {
   const command = addCheckpointOptions(addCommand(program, 'evaluate', 'the exact mean cross-entropy over the whole validation split'))
-    .option('--text <file>', 'the text (default: the one it was trained on)')
+    .option('--text <text>', textDescription('the text', 'the one it was trained on'))
     .option('--json', 'print one JSON object')
   addEagerOption(command).action(async (options: EvaluateOptions) => {
-    await setUpQuietly(options.text === undefined)
+    await setUpQuietly(options.text)
     await evaluateCheckpoint(options)
   })
 }
@@ -37,11 +36,11 @@ export function register(program: Command): void {
 async function evaluateCheckpoint(options: EvaluateOptions): Promise<void> {
   const { parts, partsFile } = await loadParts(options.parts)
   const { model, tokenizer, config, text } = loadCheckpoint(checkpointIn(options.checkpoint), parts, partsFile)
-  const corpus = textOf(options, text)
+  const corpus = await textOf(options, text)
   const difference = text && options.text === undefined ? textDifference(corpus, text) : undefined
   if (difference !== undefined) console.error(`note: ${difference}`)
   if (model.looksAhead()) console.error(lookingAhead)
-  const dataset = new Dataset(encodeCorpus(tokenizer, corpus), config.blockSize)
+  const dataset = datasetOf(tokenizer, corpus, config.blockSize)
   const compile = compiler(options.eager, () => {})
   const lossSum = compile(makeLossSum(model, { training: false, streams: createStreams(config.seed) }))
   const onProgress = (share: number): void => {

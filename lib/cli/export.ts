@@ -5,17 +5,16 @@ import { isOneOf } from '../base/assertions'
 import { CheckpointError, ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { partNamesOf } from '../makemoe/part-names'
-import { Dataset } from '../makemoe/text/dataset'
-import { encodeCorpus } from '../makemoe/text/encode-corpus'
+import { datasetOf } from '../makemoe/text/dataset'
 import { pageOf } from '../notebook/model-page'
 import { loadCheckpoint, partsOf } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import type { Page } from '../show/page/page'
 import type { Precision } from '../show/page/weights'
 import { natural } from './option-values'
-import { addCheckpointOptions, addCommand, type CheckpointOptions, setUpQuietly } from './options'
+import { addCheckpointOptions, addCommand, type CheckpointOptions } from './options'
 import { loadParts } from './parts'
-import { textOf } from './text-of'
+import { setUpQuietly, textDescription, textOf } from './text-of'
 import { lineInPlace } from './throttled-log'
 
 export interface ExportOptions extends CheckpointOptions {
@@ -31,11 +30,11 @@ export function register(program: Command): void {
   addCheckpointOptions(addCommand(program, 'export', description))
     .requiredOption('--out <file>', 'the page, for example model.html')
     .addOption(new Option('--precision <name>', 'of the weights').choices(['int8', 'fp16', 'fp32']).default('int8'))
-    .option('--text <file>', 'the text whose validation split is measured (default: the one it was trained on)')
+    .option('--text <text>', textDescription('the text whose validation split is measured', 'the one it was trained on'))
     .option('--prompt <text>', 'how the text on the page begins')
     .option('--characters <number>', 'characters to measure', natural, 20_000)
     .action(async (options: ExportOptions) => {
-      await setUpQuietly(options.text === undefined)
+      await setUpQuietly(options.text)
       await exportPage(options)
     })
 }
@@ -56,8 +55,8 @@ export async function exportPage(options: ExportOptions): Promise<void> {
     )
   const { parts, partsFile } = await loadParts(options.parts)
   const { model, tokenizer, text } = loadCheckpoint(folder, parts, partsFile)
-  const corpus = textOf(options, text)
-  const validation = new Dataset(encodeCorpus(tokenizer, corpus), model.config.blockSize).splits.val
+  const corpus = await textOf(options, text)
+  const validation = datasetOf(tokenizer, corpus, model.config.blockSize).splits.val
   const onProgress = (share: number): void => {
     lineInPlace.show(`measuring ${(100 * share).toFixed(0)} %`)
   }

@@ -8,8 +8,9 @@ import { loadCheckpoint } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import { compiler } from './compiler'
 import { natural, number, seed } from './option-values'
-import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions, setUpQuietly } from './options'
+import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions } from './options'
 import { loadParts } from './parts'
+import { setUpQuietly } from './text-of'
 
 interface GenerateTextOptions extends CheckpointOptions {
   readonly prompt?: string

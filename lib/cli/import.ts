@@ -9,8 +9,8 @@ import type { Config } from '../makemoe/config'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import { saveCheckpoint } from '../runs/checkpoint'
 import { importStateDict } from '../runs/import'
-import { addCommand, addConfigOptions, configOptions, setUpQuietly } from './options'
-import { recordedPath, textOf } from './text-of'
+import { addCommand, addConfigOptions, configOptions } from './options'
+import { recordedPath, setUpQuietly, textDescription, textOf } from './text-of'
 
 interface ImportOptions {
   readonly out: string
@@ -21,9 +21,9 @@ export function register(program: Command): void {
   const command = addCommand(program, 'import', 'make a checkpoint of a state_dict that makeMoE.py saved as safetensors')
     .argument('<file>', 'model.safetensors')
     .requiredOption('--out <folder>', 'where the checkpoint goes')
-    .option('--text <file>', 'the text whose characters are the vocabulary (default: Tiny Shakespeare)')
+    .option('--text <text>', textDescription('the text whose characters are the vocabulary', 'Tiny Shakespeare'))
   addConfigOptions(command).action(async (file: string, options: ImportOptions & Readonly<Record<string, unknown>>) => {
-    await setUpQuietly(options.text === undefined)
+    await setUpQuietly(options.text)
     await importWeights(file, configOptions(options), options)
   })
 }
@@ -37,9 +37,12 @@ async function importWeights(file: string, config: Partial<Config>, options: Imp
   } catch (error) {
     throw new CheckpointError(`cannot read ${file}: ${messageOf(error)}`)
   }
-  const corpus = textOf(options)
+  const corpus = await textOf(options)
   const tokenizer = CharTokenizer.fromText(corpus.pieces())
   const checkpoint = importStateDict(bytes, tokenizer, config)
-  saveCheckpoint(options.out, { ...checkpoint, text: { sha256: corpus.sha256(), path: recordedPath(options.text) } })
+  saveCheckpoint(options.out, {
+    ...checkpoint,
+    text: { sha256: corpus.sha256(), path: recordedPath(options.text), trainCharacters: corpus.trainCharacters },
+  })
   console.log(`imported ${checkpoint.model.parameterCount() / 1e6} M parameters into ${options.out}`)
 }

@@ -6,18 +6,17 @@ import { ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { createStreams } from '../engine/tensor/streams'
 import { inspect } from '../lab/inspect'
-import { Dataset } from '../makemoe/text/dataset'
-import { encodeCorpus } from '../makemoe/text/encode-corpus'
+import { datasetOf } from '../makemoe/text/dataset'
 import { loadCheckpoint } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
 import { renderInspection } from '../show/inspection/render'
 import { compiler } from './compiler'
 import { lookingAhead } from './evaluate'
 import { natural } from './option-values'
-import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions, setUpQuietly } from './options'
+import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions } from './options'
 import { loadParts } from './parts'
 import { withProgress } from './setup/progress'
-import { textDifference, textOf } from './text-of'
+import { setUpQuietly, textDescription, textDifference, textOf } from './text-of'
 
 interface InspectCheckpointOptions extends CheckpointOptions {
   readonly out?: string
@@ -31,10 +30,10 @@ export function register(program: Command): void {
   const description = 'make one HTML file of what the experts of a trained model do, and of what is lost without each of them'
   const command = addCheckpointOptions(addCommand(program, 'inspect', description))
     .option('--out <file>', 'the page (default: inspect.html in the run folder)')
-    .option('--text <file>', 'the text whose validation split is observed (default: the one it was trained on)')
+    .option('--text <text>', textDescription('the text whose validation split is observed', 'the one it was trained on'))
     .option('--characters <number>', 'a quick estimate from the first characters of the validation split (default: all, exact)', natural)
   addEagerOption(command).action(async (options: InspectCheckpointOptions) => {
-    await setUpQuietly(options.text === undefined)
+    await setUpQuietly(options.text)
     await inspectCheckpoint(options)
   })
 }
@@ -49,11 +48,11 @@ async function inspectCheckpoint(options: InspectCheckpointOptions): Promise<voi
   const { parts, partsFile } = await loadParts(options.parts)
   const { model, tokenizer, config, text } = loadCheckpoint(checkpointIn(checkpoint), parts, partsFile)
   if (!existsSync(dirname(resolve(out)))) throw new ConfigError(`out: got ${out}, expected a file in a folder that is there`)
-  const corpus = textOf(options, text)
+  const corpus = await textOf(options, text)
   const difference = text && options.text === undefined ? textDifference(corpus, text) : undefined
   if (difference !== undefined) console.error(`note: ${difference}`)
   if (model.looksAhead()) console.error(lookingAhead)
-  const dataset = new Dataset(encodeCorpus(tokenizer, corpus), config.blockSize)
+  const dataset = datasetOf(tokenizer, corpus, config.blockSize)
   const inspection = await withProgress(
     'inspect',
     (report) =>

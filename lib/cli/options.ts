@@ -2,7 +2,6 @@
 import { type Command, Option } from 'commander'
 import { type Config, configFields, presets } from '../makemoe/config'
 import { number } from './option-values'
-import { setup } from './setup/setup'
 
 /** `--learning-rate` of `learningRate`. */
 export const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
@@ -56,6 +55,3 @@ export const addCheckpointOptions = (command: Command): Command =>
 
 /** Adds --eager. */
 export const addEagerOption = (command: Command): Command => command.option('--eager', 'run op by op instead of as one graph')
-
-/** Sets up what a command needs; the command's own output stays clean. */
-export const setUpQuietly = (text: boolean): Promise<void> => setup({ jupyter: false, text }, (line) => console.error(line))

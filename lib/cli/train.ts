@@ -13,8 +13,8 @@ import { type Config, preset, validateConfig } from '../makemoe/config'
 import type { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import { partNamesOf } from '../makemoe/part-names'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
-import { Dataset } from '../makemoe/text/dataset'
-import { encodeCorpus } from '../makemoe/text/encode-corpus'
+import type { Corpus } from '../makemoe/text/corpus'
+import { datasetOf } from '../makemoe/text/dataset'
 import type { Compile } from '../makemoe/train/compile'
 import { buildModel, type Checkpoint, describeCheckpoint } from '../runs/checkpoint'
 import { type Member, type Parallelism, parallelisms } from '../runs/cluster/member'
@@ -30,12 +30,12 @@ import { lookingAhead } from './evaluate'
 import { requireGpu } from './gpu'
 import { endWithLauncher } from './launcher'
 import { natural, naturalOrZero, number } from './option-values'
-import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, setUpQuietly } from './options'
+import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption } from './options'
 import { loadParts } from './parts'
 import { writeCurves, writeSample } from './run-files'
 import { newRunPath, projectRoot } from './setup/paths'
 import { endWithoutTerminal, isStopped, stoppedStatus, stopSignal } from './stopping'
-import { recordedPath, textDifference, textOf } from './text-of'
+import { recordedPath, setUpQuietly, textDescription, textDifference, textOf } from './text-of'
 import { noProgress, showProgress, type TrainingProgress } from './training-progress'
 import { startWatchdog } from './watch'
 import { trainWithWorkers } from './workers'
@@ -74,7 +74,7 @@ export function register(program: Command): void {
       ),
     )
     .option('--mlflow', 'the same as --tracker mlflow')
-    .option('--text <file>', "the text to learn (default: Tiny Shakespeare; with --resume, the run's own)")
+    .option('--text <text>', textDescription('the text to learn', "Tiny Shakespeare; with --resume, the run's own"))
     .option('--out <folder>', "the run's folder (default: data/runs/<preset>-<seed>-<time>)")
     .option('--sample <number>', 'characters to write at the end; 0: none', naturalOrZero, 500)
     .option('--gpu', 'insist on a GPU')
@@ -96,7 +96,7 @@ export function register(program: Command): void {
         throw new ConfigError('resume: got --out or --preset beside it, expected neither: a run is resumed in its folder, with its config')
       const member = memberOf(options)
       if (member) endWithLauncher()
-      await setUpQuietly(options.text === undefined)
+      await setUpQuietly(options.text)
       if (options.workers !== undefined) {
         process.exitCode = await trainWithWorkers(config, options, process.argv.slice(3), stopSignal())
         endWithoutTerminal(process.exitCode)
@@ -148,7 +148,8 @@ async function train(options: TrainOptions, config: Config, given: Partial<Confi
   const common = { parts, partsFile, tags, tracker, compile, warn: progress.line, reportInterval, keep, worker }
   let run: Run<SparseMoELanguageModel>
   try {
-    run = folder !== undefined && saved ? resume(folder, saved, steps, options, common) : start(config, options, common)
+    const corpus = await textOf(options, saved && { ...saved.text, sha256: saved.textSha256 })
+    run = folder !== undefined && saved ? resume(folder, saved, corpus, steps, common) : start(config, corpus, options, common)
   } catch (error) {
     progress.stop()
     throw error
@@ -158,10 +159,9 @@ async function train(options: TrainOptions, config: Config, given: Partial<Confi
 }
 
 /** A new run. */
-function start(config: Config, options: TrainOptions, common: Common): Run<SparseMoELanguageModel> {
-  const corpus = textOf(options)
+function start(config: Config, corpus: Corpus, options: TrainOptions, common: Common): Run<SparseMoELanguageModel> {
   const tokenizer = CharTokenizer.fromText(corpus.pieces())
-  const dataset = new Dataset(encodeCorpus(tokenizer, corpus), config.blockSize)
+  const dataset = datasetOf(tokenizer, corpus, config.blockSize)
   const streams = createStreams(config.seed)
   const model = buildModel(config, tokenizer.vocabSize, streams.init, common.parts)
   const characters = dataset.splits.train.length + dataset.splits.val.length
@@ -195,15 +195,14 @@ function savedRun(folder: string, given: Partial<Config>): SavedRun {
 }
 
 /** A run that is resumed, on the text that it learned from. */
-function resume(folder: string, saved: SavedRun, steps: number, options: TrainOptions, common: Common): Run<SparseMoELanguageModel> {
+function resume(folder: string, saved: SavedRun, corpus: Corpus, steps: number, common: Common): Run<SparseMoELanguageModel> {
   const { config, tokenizer, textSha256 } = saved
-  const corpus = textOf(options, { path: saved.text?.path, sha256: textSha256 })
   const difference = textDifference(corpus, { sha256: textSha256 })
   if (difference !== undefined) {
     const { vocabSize } = CharTokenizer.fromText(corpus.pieces())
     throw new CheckpointError(`${difference}; it has ${vocabSize} characters, the run's ${tokenizer.vocabSize}`)
   }
-  return resumeRun(folder, { ...common, dataset: new Dataset(encodeCorpus(tokenizer, corpus), config.blockSize), steps })
+  return resumeRun(folder, { ...common, dataset: datasetOf(tokenizer, corpus, config.blockSize), steps })
 }
 
 /** What a tracker shows of a run besides its config. */

@@ -31,7 +31,7 @@ const schema = z.object({
   /** Of the weights; absent where somebody made the folder by hand. */
   sha256: z.string().optional(),
   parts: z.object({ names: z.array(z.string()), file: z.string().optional(), sha256: z.string().optional() }).optional(),
-  text: z.object({ sha256: z.string(), path: z.string().optional() }).optional(),
+  text: z.object({ sha256: z.string(), path: z.string().optional(), trainCharacters: z.int().positive().optional() }).optional(),
   weightsOnly: z.string().optional(),
 })
 
@@ -40,8 +40,10 @@ export const sha256Of = (data: string | Uint8Array): string => createHash('sha25
 /** The text that a model learned from. */
 export interface TextRecord {
   readonly sha256: string
-  /** Absolute; absent for the default text. */
+  /** Absolute, or the name of a text that the setup brings; absent for the default text. */
   readonly path?: string | undefined
+  /** How many characters, the first, were for training; absent where it is the usual share. */
+  readonly trainCharacters?: number | undefined
 }
 
 /** What goes into a checkpoint. */

@@ -20,14 +20,15 @@ import { type Config, type ModelConfig, presets, type TrainConfig, trainFields, 
 import { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import type { Optimizer } from '../makemoe/optim/optimizer'
 import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
-import type { Dataset } from '../makemoe/text/dataset'
+import { codePointCount } from '../makemoe/text/corpus'
+import { type Dataset, usualTrainTokens } from '../makemoe/text/dataset'
 import type { Compile } from '../makemoe/train/compile'
 import { makeOptimizer } from '../makemoe/train/make-optimizer'
 import type { Stateful } from '../makemoe/train/state-dict'
 import type { Trainable } from '../makemoe/train/step'
 import { Trainer, type TrainerOptions } from '../makemoe/train/trainer'
 import type { TrainingState } from '../makemoe/train/training-state'
-import { type CheckpointContents, loadWeights } from './checkpoint'
+import { type CheckpointContents, loadWeights, type TextRecord } from './checkpoint'
 import { whyNotLoadable } from './loadable'
 import { type Parts, type PartsFile, type PartsRecord, recordOf } from './parts'
 import { type Folder, folderOfAnother, loadResumable, loadTrainingState, newestCheckpoint, RunFolder } from './run-folder'
@@ -97,8 +98,8 @@ export function startRun<Model extends LanguageModel>(path: string, options: Run
     throw new CheckpointError(`the commands could not load this model again: ${reason} (weightsOnly: true saves it all the same)`)
   if (options.streams.data.key !== createStreams(config.seed).data.key)
     throw new ConfigError(`streams: got those of another seed, expected createStreams(${config.seed}), which a resumed run draws from`)
-  const text = { sha256: fingerprint(dataset, tokenizer), path: options.textPath }
-  const share = worker.share({ model, dataset, streams, config, facts: factsOf(text.sha256, options, 'start') })
+  const text = { ...recordOfText(dataset, tokenizer), path: options.textPath }
+  const share = worker.share({ model, dataset, streams, config, facts: factsOf(text, options, 'start') })
   const folder = worker.leads ? RunFolder.create(path) : folderOfAnother(path)
   try {
     return new Run(folder, { model, tokenizer, config, text, parts: recordParts(options), weightsOnly: reason }, config, {
@@ -122,12 +123,19 @@ export function resumeRun(path: string, options: ResumeOptions): Run {
   const training = loadTrainingState(path)
   const loaded = model ? { ...loadWeights(training.path, model), model } : loadResumable(path, parts, partsFile)
   const { dataset, steps, worker = onlyWorker } = options
-  if (fingerprint(dataset, loaded.tokenizer) !== training.textSha256)
-    throw new CheckpointError(`${path} was trained on another text than the dataset's`)
+  const text = recordOfText(dataset, loaded.tokenizer)
+  if (text.sha256 !== training.textSha256) throw new CheckpointError(`${path} was trained on another text than the dataset's`)
+  const { trainCharacters } = loaded.text ?? {}
+  if (text.trainCharacters !== trainCharacters) {
+    const part = (count: number | undefined): string => (count === undefined ? 'the first 90 %' : `the first ${count} characters`)
+    throw new CheckpointError(
+      `${path} was trained on ${part(trainCharacters)} of its text, the dataset has ${part(text.trainCharacters)} for training`,
+    )
+  }
   const ofTraining = Object.fromEntries(trainFields.map((name) => [name, loaded.config[name]]))
   const config: TrainConfig = validateConfig({ ...presets.default, ...ofTraining, ...(steps === undefined ? {} : { steps }) })
   const streams = options.streams ?? createStreams(config.seed)
-  const facts = factsOf(training.textSha256, options, `step ${training.state.step}`)
+  const facts = factsOf(text, options, `step ${training.state.step}`)
   const whole = { ...loaded.config, ...(steps === undefined ? {} : { steps }) }
   const share = worker.share({ model: loaded.model, dataset, streams, config: whole, facts })
   const folder = worker.leads ? RunFolder.open(path) : folderOfAnother(path)
@@ -135,17 +143,24 @@ export function resumeRun(path: string, options: ResumeOptions): Run {
 }
 
 /** What must be the same in all processes that train together, besides the config. */
-function factsOf(text: string, { partsFile }: CommonOptions, begin: string): Record<string, string> {
+function factsOf({ sha256, trainCharacters }: TextRecord, { partsFile }: CommonOptions, begin: string): Record<string, string> {
+  const text = trainCharacters === undefined ? sha256 : `${sha256}, ${trainCharacters} characters for training`
   return { text, parts: partsFile?.sha256 ?? 'none', begin }
 }
 
-/** The sha256 of the text that a dataset was made from, decoded some tokens at a time. */
-function fingerprint({ splits }: Dataset, tokenizer: CharTokenizer): string {
+/** The text that a dataset was made from, decoded some tokens at a time, and where it is split if not after the usual share. */
+function recordOfText({ splits }: Dataset, tokenizer: CharTokenizer): TextRecord {
   const hash = createHash('sha256')
   const length = 1 << 16
-  for (const ids of Object.values(splits))
-    for (let start = 0; start < ids.length; start += length) hash.update(tokenizer.decode(ids.subarray(start, start + length)))
-  return hash.digest('hex')
+  const characters = { train: 0, val: 0 }
+  for (const split of ['train', 'val'] as const)
+    for (let start = 0; start < splits[split].length; start += length) {
+      const piece = tokenizer.decode(splits[split].subarray(start, start + length))
+      hash.update(piece)
+      characters[split] += codePointCount(piece)
+    }
+  const isUsual = splits.train.length === usualTrainTokens(splits.train.length + splits.val.length)
+  return { sha256: hash.digest('hex'), ...(isUsual ? {} : { trainCharacters: characters.train }) }
 }
 
 function configOf({ config: { vocabSize: _vocabSize, ...config } }: SparseMoELanguageModel): ModelConfig {

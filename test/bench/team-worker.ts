@@ -13,7 +13,7 @@ import { type Tensor, tf } from 'makemoe/dist/engine/tensor/tf'
 import { type Config, presets } from 'makemoe/dist/makemoe/config'
 import type { SparseMoELanguageModel } from 'makemoe/dist/makemoe/model/language-model'
 import { AdamW } from 'makemoe/dist/makemoe/optim/adamw'
-import { Dataset } from 'makemoe/dist/makemoe/text/dataset'
+import { Dataset, datasetOf } from 'makemoe/dist/makemoe/text/dataset'
 import { makeTrainStep, type TrainStep } from 'makemoe/dist/makemoe/train/step'
 import { buildModel, loadWeights } from 'makemoe/dist/runs/checkpoint'
 import { checkShares, type Parallelism } from 'makemoe/dist/runs/cluster/member'
@@ -47,18 +47,18 @@ export interface TeamAnswer {
 }
 
 /** The model, and the batches that each process takes its share of. */
-function subject(
+async function subject(
   { checkpoint, vocabSize = 65 }: TeamRequest,
   config: Config,
   { init }: Streams,
-): { model: SparseMoELanguageModel; dataset: Dataset } {
+): Promise<{ model: SparseMoELanguageModel; dataset: Dataset }> {
   const model = buildModel(config, vocabSize, init)
   if (checkpoint === undefined) {
     const random = Int32Array.from(createStreams(2).data.integers([10_000], 0, vocabSize).dataSync())
     return { model, dataset: new Dataset(random, config.blockSize) }
   }
   const { tokenizer, text } = loadWeights(checkpoint, model)
-  return { model, dataset: new Dataset(tokenizer.encode(textOf({}, text).text), config.blockSize) }
+  return { model, dataset: datasetOf(tokenizer, await textOf({}, text), config.blockSize) }
 }
 
 /** The share of the busiest process, of a layer's load by expert: [E] */
@@ -88,7 +88,7 @@ async function measure(request: TeamRequest, hosts: readonly string[], index: nu
   const several = hosts.length > 1
   if (several) await joinCluster(member)
   const streams = several ? shareOfStreams(createStreams(1), member, (size.batchSize / hosts.length) * size.blockSize) : createStreams(1)
-  const { model, dataset } = subject(request, config, streams)
+  const { model, dataset } = await subject(request, config, streams)
   const batches = several ? shareOfDataset(dataset, member) : dataset
   const team = several ? new ClusterTeam(model, member, parallel) : undefined
   const parameters = model.namedParameters()

@@ -16,6 +16,7 @@ const init = (deviation: number) => ({ router: normalInit(deviation), expert: ze
 
 interface Conditions {
   readonly ids: readonly number[]
+  readonly trainTokens: number
   readonly vocabSize: number
   readonly eager: boolean
   readonly partsSource: string | undefined
@@ -27,6 +28,7 @@ interface Conditions {
 const ids = fc.array(fc.nat(3), { minLength: 40, maxLength: 41 })
 const conditions = fc.record<Conditions>({
   ids,
+  trainTokens: fc.constantFrom(30, 31),
   vocabSize: fc.constantFrom(4, 5),
   eager: fc.boolean(),
   partsSource: fc.constantFrom(undefined, 'one', 'other'),
@@ -35,8 +37,8 @@ const conditions = fc.record<Conditions>({
   changes: fc.record({ seed: fc.nat(1), dropout: fc.constantFrom(0, 0.1), numExperts: fc.constantFrom(4, 8) }),
 })
 
-const kept = (folder: string, { ids, vocabSize, eager, partsSource }: Conditions): KeptMeasurements => {
-  const dataset = new Dataset(Int32Array.from(ids), 2)
+const kept = (folder: string, { ids, trainTokens, vocabSize, eager, partsSource }: Conditions): KeptMeasurements => {
+  const dataset = new Dataset(Int32Array.from(ids), 2, trainTokens)
   return new KeptMeasurements(folder, { dataset, vocabSize, partsSource, compile: eager ? (fn) => fn : compile })
 }
 const plan = ({ name, deviation, changes }: Conditions): PlannedTraining => ({
@@ -51,12 +53,14 @@ function decisive({ name, deviation, partsSource, ...rest }: Conditions): string
 }
 
 describe('kept measurements', () => {
-  test('text, vocabulary, compilation, config, seed, and the source and name of parts: each counts', () => {
+  test('text, its split, vocabulary, compilation, config, seed, and the source and name of parts: each counts', () => {
     fc.assert(
       fc.property(
         conditions,
         conditions,
-        fc.constantFrom(...(Object.keys({ ids, vocabSize: 0, eager: 0, partsSource: 0, name: 0, changes: 0 }) as (keyof Conditions)[])),
+        fc.constantFrom(
+          ...(Object.keys({ ids, trainTokens: 0, vocabSize: 0, eager: 0, partsSource: 0, name: 0, changes: 0 }) as (keyof Conditions)[]),
+        ),
         (before, other, field) => {
           for (const after of [before, { ...before, [field]: other[field] }, other]) {
             const folder = mkdtempSync(join(tmpdir(), 'makemoe-kept-'))
@@ -75,6 +79,7 @@ describe('kept measurements', () => {
     const folder = mkdtempSync(join(tmpdir(), 'makemoe-kept-'))
     const base: Conditions = {
       ids: Array(40).fill(1),
+      trainTokens: 36,
       vocabSize: 4,
       eager: true,
       partsSource: undefined,
@@ -98,6 +103,7 @@ describe('kept measurements', () => {
       const folder = mkdtempSync(join(tmpdir(), 'makemoe-kept-'))
       const base: Conditions = {
         ids: Array(40).fill(1),
+        trainTokens: 36,
         vocabSize: 4,
         eager: true,
         partsSource: undefined,

@@ -95,6 +95,26 @@ describe("lib's model", () => {
     const other = new Dataset(tokenizer.encode(text.split('').reverse().join('')), 8)
     expect(() => resumeRun(run.path, { dataset: other })).toThrow(/another text/)
   })
+  test('another split of the text is refused; the same one is recorded and resumed', async () => {
+    const ids = tokenizer.encode(text)
+    const split = (trainTokens?: number) => new Dataset(ids, 8, trainTokens)
+    const run = start('split', { dataset: split(1500) })
+    await run.train({ steps: 2 })
+    await run.close()
+    expect(loadCheckpoint(run.path).text).toMatchObject({ trainCharacters: 1500 })
+    expect(() => resumeRun(run.path, { dataset })).toThrow(/first 1500 characters of its text, the dataset has the first 90 %/)
+    expect(() => resumeRun(run.path, { dataset: split(1499) })).toThrow(CheckpointError)
+    const resumed = resumeRun(run.path, { dataset: split(1500), steps: 3 })
+    expect(await resumed.train()).toBe(true)
+    await resumed.close()
+    const usual = start('usual-split')
+    usual.save()
+    await usual.close()
+    expect(loadCheckpoint(usual.path).text).not.toHaveProperty('trainCharacters')
+    expect(() => resumeRun(usual.path, { dataset: split(1500) })).toThrow(
+      /first 90 % of its text, the dataset has the first 1500 characters/,
+    )
+  })
   test('a cell that is interrupted and the next one take turns', async () => {
     const run = start('turns')
     const stopping = new AbortController()

@@ -35,6 +35,8 @@ export const paths = {
   /** Held while something is set up. */
   setupLock: () => inProject('node_modules/.makemoe-setup.lock', () => inCache('setup.lock')),
   text: () => inProject('data/input.txt', () => inCache('tiny-shakespeare.txt')),
+  shakespeare: () => inProject('data/shakespeare.txt', () => inCache('shakespeare.txt')),
+  shakespeareLicense: () => inProject('data/shakespeare-license.txt', () => inCache('shakespeare-license.txt')),
   textEdits: () => paths.beside('tiny-shakespeare-edits.json'),
   /** A file that lies beside this module's source. */
   beside: (name: string) => join(packageRoot, 'cli', 'setup', name),

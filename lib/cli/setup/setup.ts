@@ -10,7 +10,17 @@ import { lockFile, writeFileAtomic } from '../../base/files'
 import { paths } from './paths'
 import { tensorflowWheel } from './platform'
 import { withProgress } from './progress'
-import { environmentStep, jupyterStep, kernelStep, mlflowStep, pytorchStep, type Step, tensorflowStep, textStep } from './steps'
+import {
+  environmentStep,
+  jupyterStep,
+  kernelStep,
+  mlflowStep,
+  pytorchStep,
+  type Step,
+  shakespeareStep,
+  tensorflowStep,
+  textStep,
+} from './steps'
 
 /** What to set up. */
 export interface SetupOptions {
@@ -24,6 +34,8 @@ export interface SetupOptions {
   readonly pytorch?: boolean
   /** Fetch the text too. */
   readonly text: boolean
+  /** Fetch the complete plays too. */
+  readonly shakespeare?: boolean
 }
 
 type Stamps = Record<string, string>
@@ -48,6 +60,7 @@ export async function setup(options: SetupOptions, say: (line: string) => void =
   if (options.pytorch) steps.push(pytorchStep)
   if (options.mlflow) steps.push(mlflowStep)
   if (options.text) steps.push(textStep)
+  if (options.shakespeare) steps.push(shakespeareStep)
   if (steps.every((makeStep) => isDone(makeStep()))) return
   const unlock = await waitForLock(paths.setupLock(), () => say('another process is setting up this folder; waiting for it'))
   try {

@@ -11,7 +11,7 @@ import { pipInstall } from './pip'
 import type { TensorflowWheel } from './platform'
 import { findPython, runProgram } from './program'
 import type { Report } from './progress'
-import { bringText } from './text'
+import { bringShakespeare, bringText } from './text'
 import { extractFromWheel } from './wheel'
 
 export interface Step {
@@ -131,4 +131,8 @@ export function pytorchStep(): Step {
 
 export function textStep(): Step {
   return { name: 'Tiny Shakespeare', product: paths.text(), run: bringText }
+}
+
+export function shakespeareStep(): Step {
+  return { name: "Shakespeare's plays", product: paths.shakespeare(), run: bringShakespeare }
 }

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { TextError } from '../../base/errors'
+import { speechesOf } from './speeches'
 
 /** The checksum of Tiny Shakespeare. */
 export const tinyShakespeareSha256 = '86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed'
@@ -54,20 +55,6 @@ export async function downloadTinyShakespeare(timeoutMs = 5_000): Promise<Uint8A
     return bytes
   }
   return undefined
-}
-
-/** The speeches of a play in Markdown: a line `**Speaker**`, then the lines that are spoken; headings and _stage directions_ are left out. */
-function speechesOf(play: string): string[] {
-  const speeches: string[] = []
-  let spoken = false
-  for (const line of play.replace(/_(?:[^_\n]|\n(?!\n))*_/g, '').split('\n')) {
-    const words = line.replaceAll('\\', '').trimEnd()
-    const speaker = /^\*\*(.+)\*\*$/.exec(words)?.[1]
-    if (speaker !== undefined) speeches.push(`${speaker}:`)
-    else if (spoken && words !== '' && !words.startsWith('#')) speeches.push(`${speeches.pop()}\n${words}`)
-    if (speaker !== undefined || words.startsWith('#')) spoken = speaker !== undefined
-  }
-  return speeches.filter((speech) => speech.includes('\n'))
 }
 
 /**

@@ -20,11 +20,13 @@ export class Corpus {
 
   /**
    * @param source a few words for people: a path, or the name of the collection
+   * @param trainCharacters how many characters, the first, are for training, where that is not the usual share
    * @throws TextError if the file cannot be read, or is empty
    */
   constructor(
     private readonly file: string,
     readonly source = file,
+    readonly trainCharacters?: number,
   ) {
     try {
       const { size } = statSync(file)
@@ -88,6 +90,11 @@ export class Corpus {
         )
     }
     return pieces.join('')
+  }
+
+  /** The same text with another split. */
+  splitAfter(trainCharacters: number | undefined): Corpus {
+    return new Corpus(this.file, this.source, trainCharacters)
   }
 
   /** The number of its characters (code points). */

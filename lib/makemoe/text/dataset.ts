@@ -1,13 +1,17 @@
 /**
- * A text as training and validation data: the first 90 % and the rest, cut into windows of T tokens with the next tokens as targets.
+ * A text as training and validation data: the first 90 %, or what the text says, and the rest; cut into windows of T tokens with the next tokens as targets.
  */
 import { at } from '../../base/assertions'
 import { TextError } from '../../base/errors'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
-import type { TokenIds } from './encode-corpus'
+import type { Corpus } from './corpus'
+import { type Encoder, encodeWithSplit, type TokenIds } from './encode-corpus'
 
 export type Split = 'train' | 'val'
+
+/** int(0.9 n): how many of n tokens are for training where the text does not say. */
+export const usualTrainTokens = (tokens: number): number => Math.floor(0.9 * tokens)
 
 /** B windows: x int32 [B, T], and y the same shifted by one token. */
 export interface Batch {
@@ -20,16 +24,17 @@ export class Dataset<Ids extends TokenIds = TokenIds> {
   readonly splits: Readonly<Record<Split, Ids>>
 
   /**
-   * @param ids of the whole text; the first int(0.9 n) are for training
+   * @param ids of the whole text
+   * @param trainTokens how many of them, the first, are for training
    * @throws TextError if a split has no room for a window and its target
    */
   constructor(
     ids: Ids,
     readonly blockSize: number,
+    trainTokens = usualTrainTokens(ids.length),
   ) {
-    const cut = Math.floor(0.9 * ids.length)
     const part = (start: number, end?: number): Ids => ids.subarray(start, end) as Ids // a subarray is of its array's type
-    this.splits = { train: part(0, cut), val: part(cut) }
+    this.splits = { train: part(0, trainTokens), val: part(trainTokens) }
     const shortest = Math.min(this.splits.train.length, this.splits.val.length)
     if (shortest <= blockSize) {
       const expected = `at least ${10 * (blockSize + 1)} so that each split holds a window of ${blockSize}`
@@ -75,4 +80,17 @@ export class Dataset<Ids extends TokenIds = TokenIds> {
       )
     }
   }
+}
+
+/**
+ * A corpus as a dataset, split where the corpus says, else after the usual share.
+ * @throws TextError as encodeCorpus, or if a split has no room for a window of `blockSize` and its target
+ */
+export function datasetOf(tokenizer: Encoder, corpus: Corpus, blockSize: number): Dataset {
+  const { ids, trainTokens } = encodeWithSplit(tokenizer, corpus)
+  if (trainTokens === undefined && corpus.trainCharacters !== undefined)
+    throw new TextError(
+      `${corpus.source}: expected more than the ${corpus.trainCharacters} characters for training, got ${ids.length} tokens in all`,
+    )
+  return new Dataset(ids, blockSize, trainTokens)
 }

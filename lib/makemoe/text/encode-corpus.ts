@@ -1,5 +1,5 @@
 /** A corpus as token ids, in as little memory as the vocabulary allows: a byte each up to 256 tokens, two up to 65,536, else four. */
-import type { Corpus } from './corpus'
+import { type Corpus, codePointCount } from './corpus'
 
 /** The token ids of a text. */
 export type TokenIds = Uint8Array | Uint16Array | Int32Array
@@ -18,14 +18,26 @@ function empty(vocabSize: number, length: number): TokenIds {
   return vocabSize <= 1 << 16 ? new Uint16Array(length) : new Int32Array(length)
 }
 
-/**
- * The token ids of a corpus, piece by piece where the tokenizer allows it.
- * @throws TextError if it is not UTF-8 text, has an unknown character, or must be encoded whole and is longer than a string can be
- */
-export function encodeCorpus(tokenizer: Encoder, corpus: Corpus): TokenIds {
+/** The same pieces, one of them cut so that one ends after so many characters. */
+function* endingAt(pieces: Iterable<string>, characters = 0): Generator<string> {
+  let left = characters
+  for (const piece of pieces) {
+    const count = left > 0 ? codePointCount(piece) : 0
+    const isCut = left > 0 && left < count
+    const head = isCut ? [...piece].slice(0, left).join('') : piece
+    yield head
+    if (isCut) yield piece.slice(head.length)
+    left -= count
+  }
+}
+
+/** The token ids of a corpus, and how many of them are for training if it says so; no token spans both parts. */
+export function encodeWithSplit(tokenizer: Encoder, corpus: Corpus): { ids: TokenIds; trainTokens?: number } {
   let ids = empty(tokenizer.vocabSize, corpus.bytes) // what is not written takes no memory
   let length = 0
-  for (const piece of tokenizer.piecewise ? corpus.pieces() : [corpus.text]) {
+  let characters = corpus.trainCharacters ?? 0
+  let trainTokens: number | undefined
+  for (const piece of endingAt(tokenizer.piecewise ? corpus.pieces() : [corpus.text], corpus.trainCharacters)) {
     const encoded = tokenizer.encode(piece, length)
     if (length + encoded.length > ids.length) {
       const longer = empty(tokenizer.vocabSize, 2 * (length + encoded.length))
@@ -34,6 +46,16 @@ export function encodeCorpus(tokenizer: Encoder, corpus: Corpus): TokenIds {
     }
     ids.set(encoded, length)
     length += encoded.length
+    if (characters > 0) {
+      characters -= codePointCount(piece)
+      if (characters === 0) trainTokens = length
+    }
   }
-  return ids.subarray(0, length)
+  return { ids: ids.subarray(0, length), ...(trainTokens === undefined ? {} : { trainTokens }) }
 }
+
+/**
+ * The token ids of a corpus, piece by piece where the tokenizer allows it.
+ * @throws TextError if it is not UTF-8 text, has an unknown character, or must be encoded whole and is longer than a string can be
+ */
+export const encodeCorpus = (tokenizer: Encoder, corpus: Corpus): TokenIds => encodeWithSplit(tokenizer, corpus).ids

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { CharTokenizer, createStreams, Dataset, loadCorpus, TextError } from 'makemoe'
 import { Corpus } from 'makemoe/dist/makemoe/text/corpus'
+import { datasetOf } from 'makemoe/dist/makemoe/text/dataset'
 import { encodeCorpus } from 'makemoe/dist/makemoe/text/encode-corpus'
 import { sha256Of } from 'makemoe/dist/runs/checkpoint'
 import { describe, expect, test } from 'vitest'
@@ -66,6 +67,24 @@ describe('a text in pieces', () => {
         expect(Array.from(encodeCorpus(tokenizer, corpus))).toEqual([...text].map((character) => tokenizer.vocabulary.indexOf(character)))
         expect(encodeCorpus({ ...whole(tokenizer), piecewise: false }, corpus)).toEqual(encodeCorpus(tokenizer, corpus))
       }),
+    )
+  })
+  test('where the text says where its training part ends, the dataset is split there, wherever pieces end', () => {
+    fc.assert(
+      fc.property(texts, fc.nat(80), fc.nat(80), fc.boolean(), (text, before, after, piecewise) => {
+        const [train, val] = [`${text}${'😀'.repeat(before + 3)}`, `${'b'.repeat(after + 3)}${text}`]
+        const characters = [...train].length
+        const corpus = new Corpus(file('split.txt', train + val), 'split', characters)
+        const tokenizer = CharTokenizer.fromText(train + val)
+        const { splits } = datasetOf(piecewise ? tokenizer : whole(tokenizer), corpus, 2)
+        expect([tokenizer.decode(splits.train), tokenizer.decode(splits.val)]).toEqual([train, val])
+      }),
+    )
+    const long = 'ab'.repeat(600_000)
+    const { splits } = datasetOf(CharTokenizer.fromText('ab'), new Corpus(file('long.txt', long), 'long', 1_100_001), 2)
+    expect([splits.train.length, splits.val.length, splits.val[0]]).toEqual([1_100_001, 99_999, 1])
+    expect(() => datasetOf(CharTokenizer.fromText('ab'), new Corpus(file('long.txt', long), 'long', 2e6), 2)).toThrow(
+      /more than the 2000000/,
     )
   })
   const whole = (tokenizer: CharTokenizer) => ({ vocabSize: tokenizer.vocabSize, encode: (text: string) => tokenizer.encode(text) })
