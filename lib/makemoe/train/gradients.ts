@@ -12,10 +12,21 @@ export function gradientsOf(
   parameters: readonly Variable[],
   onUnreached: (positions: readonly number[]) => void = () => {},
 ): { loss: Tensor; gradients: Tensor[] } {
-  const { value, grads } = tf.variableGrads(() => loss() as Scalar, [...parameters])
+  const { value, grads } = freeingOnError(() => tf.variableGrads(() => loss() as Scalar, [...parameters]))
   const unreached = parameters.flatMap(({ name }, position) => (grads[name] ? [] : [position]))
   if (unreached.length > 0) onUnreached(unreached)
   return { loss: value, gradients: parameters.map((parameter) => grads[parameter.name] ?? tf.zerosLike(parameter)) }
+}
+
+/** Frees what tfjs has saved for a backward pass that an error prevents; tfjs itself does so only after the pass. */
+function freeingOnError<R>(run: () => R): R {
+  try {
+    return run()
+  } catch (error) {
+    const { state } = tf.engine()
+    if (state.gradientDepth === 0) tf.dispose(state.activeTape?.map(({ saved }) => saved ?? []) ?? [])
+    throw error
+  }
 }
 
 /** The root of the sum of all squares; a scalar. */

@@ -93,13 +93,16 @@ export function makePass(
       nameUnlisted(model, objective)
       return objective
     }
-    const { loss: objective, gradients } = explained(model, () => gradientsOf(objectiveOf, variables, nameUnreached))
-    const result: Record<string, Tensor> = {}
-    for (const [name, values] of losses.byName) result[name] = tf.addN(values)
-    if (losses.byName.size > 1) result.objective = objective
-    for (const [name, values] of reports.byName) result[name] = mean(values)
-    tf.dispose([...losses.all(), ...reports.all()])
-    return { result, gradients }
+    try {
+      const { loss: objective, gradients } = explained(model, () => gradientsOf(objectiveOf, variables, nameUnreached))
+      const result: Record<string, Tensor> = {}
+      for (const [name, values] of losses.byName) result[name] = tf.addN(values)
+      if (losses.byName.size > 1) result.objective = objective
+      for (const [name, values] of reports.byName) result[name] = mean(values)
+      return { result, gradients }
+    } finally {
+      tf.dispose([...losses.all(), ...reports.all()])
+    }
   }
 }
 

@@ -34,3 +34,14 @@ test('clipped scales to the norm, and leaves shorter gradients alone', () => {
   for (const [i, value] of [0.6, 0, 0.8].entries()) expect(numbers(1)[i]).toBeCloseTo(value, 5)
   expect(numbers(6)).toEqual([3, 0, 4])
 })
+
+test('a loss that throws on the way leaves nothing that was saved for the backward pass', () => {
+  const a = tf.variable(tf.scalar(3))
+  const failing = (): never => {
+    tf.square(a)
+    throw new Error('on the way')
+  }
+  const { numTensors } = tf.memory()
+  expect(() => gradientsOf(failing, [a])).toThrow('on the way')
+  expect(tf.memory().numTensors).toBe(numTensors)
+})
