@@ -2,7 +2,7 @@
 // least resident memory seen after a collection (V8 keeps freed pages for a while, more of them on a busy machine), and the tensors.
 // The first fifth is not looked at: there the heap has not grown to its working size (Node 26: 463 MB after 50 steps, 489 to 498 after).
 // node --expose-gc --single-threaded-gc test/engine/graph/many-steps.mjs compiled|eager STEPS
-// Run by memory.test.ts.
+// Run by memory.slow.test.ts.
 import { compile, createStreams, Dataset, presets, SparseMoELanguageModel, Trainer, tf } from 'makemoe'
 
 const [mode, steps] = [process.argv[2], Number(process.argv[3])]

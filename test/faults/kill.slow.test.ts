@@ -1,6 +1,6 @@
 /**
  * A training process is killed without warning, again and again; every time its newest checkpoint must load, and the run that is resumed
- * until its end must have the weights and metrics of one that was never disturbed. KILLS says how often (CI: 200).
+ * until its end must have the weights and metrics of one that was never disturbed. KILLS says how often (.ci/run: 100).
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ import { checkpointIn, loadResumable, newestCheckpoint } from 'makemoe/dist/runs
 import { readRunRecord } from 'makemoe/dist/runs/track/run-record'
 import { expect, test } from 'vitest'
 
-const kills = Number(process.env.KILLS ?? 6)
+const kills = Number(process.env.KILLS ?? 20)
 const main = join(__dirname, '../../lib/dist/cli/main.js')
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-kill-'))
 const text = join(folder, 'text.txt')

@@ -1,0 +1,32 @@
+/**
+ * Around each test: what it made is disposed after it, and then as many tensors are there as before, because the next file is tested in the
+ * same process. Vitest hears from the process too, which a test that waits for a program keeps busy.
+ */
+import fc from 'fast-check'
+import { tf } from 'makemoe'
+import { afterAll, afterEach, beforeEach, expect } from 'vitest'
+
+fc.configureGlobal({ seed: Number(process.env.TEST_SEED ?? 20_261_124) }) // a test may have its own
+
+const engine = tf.engine()
+const names = (): Set<string> => new Set(Object.keys(engine.registeredVariables))
+
+/** @returns what disposes all that was made in the meantime */
+function clean(): () => void {
+  const [before, variables] = [tf.memory().numTensors, names()]
+  engine.startScope()
+  return () => {
+    engine.endScope()
+    for (const name of names()) if (!variables.has(name)) engine.registeredVariables[name]?.dispose()
+    expect(tf.memory().numTensors - before, 'tensors that were left behind').toBe(0)
+  }
+}
+
+const cleanFile = clean()
+afterAll(cleanFile)
+let cleanTest = () => {}
+beforeEach(() => {
+  cleanTest = clean()
+})
+afterEach(() => cleanTest())
+afterEach(() => new Promise((resolve) => setTimeout(resolve, 0)))
