@@ -1,23 +1,20 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+/** The commands, in this process; as processes of their own: commands.slow.test.ts. */
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { commandIn } from './in-process'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))
-const main = join(__dirname, '..', '..', 'lib', 'dist', 'cli', 'main.js')
 const text = join(folder, 'text.txt')
 const run = join(folder, 'run')
 const tiny = ['--n-embed', '16', '--n-head', '2', '--n-layer', '2', '--block-size', '8', '--num-experts', '4', '--batch-size', '4']
 const short = ['--steps', '12', '--eval-interval', '5', '--eval-iters', '2', '--sample', '20', '--text', text]
-const makemoe = (...args: string[]) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd: folder })
-  return { status, stdout, stderr }
-}
+const makemoe = commandIn(folder)
 
-beforeAll(() => {
+beforeAll(async () => {
   writeFileSync(text, 'the quick brown fox jumps over the lazy dog.\n'.repeat(40))
-  const { status, stdout, stderr } = makemoe('train', ...tiny, ...short, '--out', run)
+  const { status, stdout, stderr } = await makemoe('train', ...tiny, ...short, '--out', run)
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   expect(stdout).toMatch(/parameters: 0\.0\d+ M/)
   expect(stdout).toMatch(/step 0: train loss \d\.\d{4}, val loss \d\.\d{4}/)
@@ -42,82 +39,73 @@ describe('train', () => {
       expect.arrayContaining(['routing/layer_0/load_3', 'routing/layer_1/dead', 'routing/layer_1/margin']),
     )
   })
-  test('the same seed gives the same losses; eager gives them to 1e-5', () => {
-    const losses = (name: string, ...more: string[]) => {
-      expect(makemoe('train', ...tiny, ...short, ...more, '--out', join(folder, name)).status).toBe(0)
+  test('the same seed gives the same losses; eager gives them to 1e-5', async () => {
+    const losses = async (name: string, ...more: string[]) => {
+      expect((await makemoe('train', ...tiny, ...short, ...more, '--out', join(folder, name))).status).toBe(0)
       const lines = readFileSync(join(folder, name, 'metrics.jsonl'), 'utf8')
         .trim()
         .split('\n')
       return lines.map((line) => JSON.parse(line).loss ?? 0)
     }
-    const [first, again, eager] = [losses('again1'), losses('again2'), losses('eager', '--eager')]
+    const [first, again, eager] = [await losses('again1'), await losses('again2'), await losses('eager', '--eager')]
     expect(again).toEqual(first)
     for (const [i, loss] of eager.entries()) expect(Math.abs(loss - first[i])).toBeLessThan(1e-4)
-  })
-  test('Ctrl-C saves the weights and ends with 130', async () => {
-    const out = join(folder, 'interrupted')
-    const child = spawn(process.execPath, [main, 'train', ...tiny, ...short, '--steps', '100000', '--out', out], { cwd: folder })
-    let stdout = ''
-    child.stdout.on('data', (chunk) => {
-      stdout += chunk
-      if (/step 10:/.test(stdout)) child.kill('SIGINT')
-    })
-    const code = await new Promise((resolve) => child.on('close', resolve))
-    expect(code).toBe(130)
-    expect(stdout).toMatch(/stopped by SIGINT after step \d+; npm run train -- --resume interrupted resumes it/)
-    expect(makemoe('evaluate', '--checkpoint', out, '--text', text).status).toBe(0)
-    expect(JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')).status).toBe('KILLED')
   })
 })
 
 describe('evaluate, generate, import', () => {
-  test('evaluate prints the exact loss, also as JSON, the same each time', () => {
-    const json = JSON.parse(makemoe('evaluate', '--checkpoint', run, '--text', text, '--json').stdout)
+  test('evaluate prints the exact loss, also as JSON, the same each time', async () => {
+    const json = JSON.parse((await makemoe('evaluate', '--checkpoint', run, '--text', text, '--json')).stdout)
     expect(json.characters).toBe(176)
     expect(json.bitsPerCharacter).toBeCloseTo(json.nats / Math.LN2, 6)
-    const plain = makemoe('evaluate', '--checkpoint', run, '--text', text, '--eager').stdout
-    expect(plain).toContain(`${json.nats.toFixed(4)} nats`)
+    const { stdout } = await makemoe('evaluate', '--checkpoint', run, '--text', text, '--eager')
+    expect(stdout).toContain(`${json.nats.toFixed(4)} nats`)
   })
-  test('generate writes on from the prompt, repeatably', () => {
-    const write = (...more: string[]) => makemoe('generate', '--checkpoint', run, '--prompt', 'the', '--tokens', '15', ...more).stdout
-    expect(write()).toMatch(/^the[\s\S]{15}\n$/)
-    expect(write()).toBe(write())
-    expect(write('--eager')).toBe(write())
-    expect(write('--seed', '2')).not.toBe(write())
-    expect(write('--samples', '2')).toMatch(/--- sample 1 ---\nthe[\s\S]*--- sample 2 ---\nthe/)
-    expect(write('--like-makemoe')).toMatch(/^the/)
-    expect(write('--temperature', '0')).toBe(write('--top-k', '1', '--seed', '9'))
+  test('generate writes on from the prompt, repeatably', async () => {
+    const write = async (...more: string[]) =>
+      (await makemoe('generate', '--checkpoint', run, '--prompt', 'the', '--tokens', '15', ...more)).stdout
+    const written = await write()
+    expect(written).toMatch(/^the[\s\S]{15}\n$/)
+    expect(await write()).toBe(written)
+    expect(await write('--eager')).toBe(written)
+    expect(await write('--seed', '2')).not.toBe(written)
+    expect(await write('--samples', '2')).toMatch(/--- sample 1 ---\nthe[\s\S]*--- sample 2 ---\nthe/)
+    expect(await write('--like-makemoe')).toMatch(/^the/)
+    expect(await write('--temperature', '0')).toBe(await write('--top-k', '1', '--seed', '9'))
   })
-  test('inspect writes a page into the run folder, or where it is told to, with the loss that evaluate finds', () => {
+  test('inspect writes a page into the run folder, or where it is told to, with the loss that evaluate finds', async () => {
     const args = ['inspect', '--checkpoint', run, '--text', text]
-    const { status, stdout } = makemoe(...args)
+    const { status, stdout } = await makemoe(...args)
     expect([status, stdout]).toEqual([0, expect.stringMatching(/inspect\.html: \d\.\d MB/)])
     const page = readFileSync(join(run, 'inspect.html'), 'utf8')
     rmSync(join(run, 'inspect.html'))
     expect(page).toContain('<h1>What the experts of run do</h1>')
-    const { nats } = JSON.parse(makemoe('evaluate', '--checkpoint', run, '--text', text, '--json').stdout)
+    const { nats } = JSON.parse((await makemoe('evaluate', '--checkpoint', run, '--text', text, '--json')).stdout)
     expect(page).toContain(`Validation loss ${nats.toFixed(4)} nats (exact)`)
     const out = join(folder, 'elsewhere.html')
-    expect(makemoe(...args, '--characters', '32', '--eager', '--out', out).status).toBe(0)
+    expect((await makemoe(...args, '--characters', '32', '--eager', '--out', out)).status).toBe(0)
     expect(readFileSync(out, 'utf8')).toMatch(/Validation loss \d\.\d{4} nats \(an estimate from the first 32 characters\)/)
   })
-  test('import takes a state_dict and changes nothing in it', () => {
+  test('import takes a state_dict and changes nothing in it', async () => {
     const out = join(folder, 'imported')
-    const { status, stdout } = makemoe('import', join(run, 'model.safetensors'), '--text', text, '--out', out)
+    const { status, stdout } = await makemoe('import', join(run, 'model.safetensors'), '--text', text, '--out', out)
     expect([status, stdout]).toEqual([0, expect.stringMatching(/imported 0\.0\d+ M parameters/)])
     expect(readFileSync(join(out, 'model.safetensors')).equals(readFileSync(join(run, 'model.safetensors')))).toBe(true)
   })
-  test.each(['setup', 'start', 'test', 'train', 'generate', 'evaluate', 'inspect', 'compare', 'import', 'mlflow'])('%s --help', (name) => {
-    const { status, stdout } = makemoe(name, '--help')
-    expect([status, stdout]).toEqual([0, expect.stringContaining(`Usage: makemoe ${name}`)])
-  })
+  test.each(['setup', 'start', 'test', 'train', 'generate', 'evaluate', 'inspect', 'compare', 'import', 'mlflow'])(
+    '%s --help',
+    async (name) => {
+      const { status, stdout } = await makemoe(name, '--help')
+      expect([status, stdout]).toEqual([0, expect.stringContaining(`Usage: makemoe ${name}`)])
+    },
+  )
 })
 
 describe("a person's mistake: one line on stderr, exit 2, nothing written", () => {
   const damaged = join(folder, 'damaged')
   const binary = join(folder, 'binary')
   beforeAll(() => {
-    spawnSync('cp', ['-r', run, damaged])
+    cpSync(run, damaged, { recursive: true })
     writeFileSync(join(damaged, 'model.safetensors'), readFileSync(join(run, 'model.safetensors')).subarray(0, 999))
     writeFileSync(binary, Uint8Array.of(0xff, 0xfe, 0))
   })
@@ -160,8 +148,8 @@ describe("a person's mistake: one line on stderr, exit 2, nothing written", () =
     [['import', join(folder, 'nowhere'), '--out', out], /cannot read/],
     [['import', text, '--out', out], /not a good safetensors file/],
     [['import', join(run, 'model.safetensors'), '--out', out], /the weights are for \d+ characters, the text has/],
-  ])('%j', (args, message) => {
-    const { status, stderr } = makemoe(...args)
+  ])('%j', async (args, message) => {
+    const { status, stderr } = await makemoe(...args)
     expect(stderr).toMatch(message)
     expect(stderr.trim().split('\n').length).toBeLessThanOrEqual(2) // a remedy may follow
     expect(status).toBe(2)

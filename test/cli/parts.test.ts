@@ -1,16 +1,12 @@
 /** A person's file of parts, and the run's own text, from the command line. */
-import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { commandIn } from './in-process'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-parts-'))
-const main = join(__dirname, '..', '..', 'lib', 'dist', 'cli', 'main.js')
-const makemoe = (...args: string[]) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd: folder })
-  return { status, stdout, stderr }
-}
+const makemoe = commandIn(folder)
 const file = (name: string, content: string): string => {
   writeFileSync(join(folder, name), content)
   return name
@@ -51,15 +47,15 @@ export const router: Parts['router'] = ({ nEmbed, numExperts }, stream) => new S
 export const optimizer: Parts['optimizer'] = (parameters, { learningRate }) => new Descent(parameters, learningRate)
 `
 
-beforeAll(() => {
+beforeAll(async () => {
   file('text.txt', 'the quick brown fox jumps over the lazy dog. '.repeat(40))
   file('constants.ts', 'export const sharpness: number = 2')
   file('parts.ts', parts)
-  const { status, stderr } = makemoe('train', ...sizes, '--steps', '4', '--text', 'text.txt', '--parts', 'parts.ts', '--out', 'run')
+  const { status, stderr } = await makemoe('train', ...sizes, '--steps', '4', '--text', 'text.txt', '--parts', 'parts.ts', '--out', 'run')
   expect([status, stderr]).toEqual([0, ''])
 })
 
-test('the run keeps the file, and what its parts report', () => {
+test('the run keeps the file, and what its parts report', async () => {
   expect(readFileSync(join(folder, 'run/parts.ts'), 'utf8')).toBe(parts)
   const { parts: record } = JSON.parse(readFileSync(join(folder, 'run/config.json'), 'utf8'))
   expect(record).toEqual({ names: ['router', 'optimizer'], file: 'parts.ts', sha256: expect.stringMatching(/^[0-9a-f]{64}$/) })
@@ -75,28 +71,28 @@ test.each([
   ['evaluate', ['evaluate', '--checkpoint', 'run']],
   ['generate', ['generate', '--checkpoint', 'run', '--tokens', '5']],
   ['train --resume', ['train', '--resume', 'run', '--steps', '6', '--sample', '5']],
-])('%s asks for the file, and takes it: unchanged, or the copy', (_name, args) => {
-  const asked = makemoe(...args)
+])('%s asks for the file, and takes it: unchanged, or the copy', async (_name, args) => {
+  const asked = await makemoe(...args)
   expect([asked.status, asked.stderr]).toEqual([
     2,
     expect.stringMatching(/^makemoe: .*made with --parts parts\.ts \(router, optimizer\); give that file.*\n$/),
   ])
   file('changed.ts', `${parts}// a remark`)
-  const changed = makemoe(...args, '--parts', 'changed.ts')
+  const changed = await makemoe(...args, '--parts', 'changed.ts')
   expect([changed.status, changed.stderr]).toEqual([
     2,
     expect.stringMatching(/^makemoe: changed\.ts has changed since .*copy of parts\.ts\)\n$/),
   ])
-  expect(makemoe(...args, '--parts', 'parts.ts')).toMatchObject({ status: 0, stderr: '' })
+  expect(await makemoe(...args, '--parts', 'parts.ts')).toMatchObject({ status: 0, stderr: '' })
 })
 
-test("code in a run's folder is not executed by itself", () => {
+test("code in a run's folder is not executed by itself", async () => {
   file('run/parts.ts', 'throw new Error("executed")')
-  expect(makemoe('evaluate', '--checkpoint', 'run').stderr).not.toContain('executed')
+  expect((await makemoe('evaluate', '--checkpoint', 'run')).stderr).not.toContain('executed')
   file('run/parts.ts', parts)
 })
 
-test("tfjs under any of its names is lib's, so that its gradients are found", () => {
+test("tfjs under any of its names is lib's, so that its gradients are found", async () => {
   const imports = `
 import * as whole from '@tensorflow/tfjs'
 import { matMul } from '@tensorflow/tfjs-core'
@@ -107,7 +103,18 @@ if ([whole, node, gpu].some((copy) => copy.add !== tf.add || copy.variable !== t
 `
   const copies = `${imports}${parts.replace("'./constants'", "'./constants.ts'").replace(' tf,', '').replace('tf.topk', 'whole.topk').replace('tf.mul(this', 'gpu.mul(this')}`
   file('copies.ts', copies)
-  const { status, stderr } = makemoe('train', ...sizes, '--steps', '2', '--text', 'text.txt', '--parts', 'copies.ts', '--out', 'copies')
+  const { status, stderr } = await makemoe(
+    'train',
+    ...sizes,
+    '--steps',
+    '2',
+    '--text',
+    'text.txt',
+    '--parts',
+    'copies.ts',
+    '--out',
+    'copies',
+  )
   expect([status, stderr]).toEqual([0, ''])
 })
 
@@ -133,14 +140,23 @@ describe('a file of parts that cannot be used: one line, nothing written', () =>
     ['an export that is no function', '\nexport const router = 3', /parts: wrong\.ts, line 2: router: Type 'number' is not assignable/],
     ['an error of its own', "import { ConfigError } from 'makemoe'\nthrow new ConfigError('no GPU')", /wrong\.ts fails: no GPU/],
     ['a module that is not there', "import './nowhere'\nexport const router = 1", /wrong\.ts fails: .*nowhere/],
-  ])('%s', (_what, content, message) => {
-    const { status, stderr } = makemoe('train', ...sizes, '--text', 'text.txt', '--parts', file('wrong.ts', content), '--out', 'never')
+  ])('%s', async (_what, content, message) => {
+    const { status, stderr } = await makemoe(
+      'train',
+      ...sizes,
+      '--text',
+      'text.txt',
+      '--parts',
+      file('wrong.ts', content),
+      '--out',
+      'never',
+    )
     expect([status, stderr]).toEqual([2, expect.stringMatching(message)])
     expect(stderr.trim().split('\n')).toHaveLength(1)
     expect(existsSync(join(folder, 'never'))).toBe(false)
   })
-  test('plain JavaScript is not checked', () => {
-    const { stderr } = makemoe(
+  test('plain JavaScript is not checked', async () => {
+    const { stderr } = await makemoe(
       'evaluate',
       '--checkpoint',
       'run',
@@ -149,32 +165,32 @@ describe('a file of parts that cannot be used: one line, nothing written', () =>
     )
     expect(stderr).toMatch(/^makemoe: plain\.mjs has changed since/)
   })
-  test('a file that is not there', () => {
-    expect(makemoe('evaluate', '--checkpoint', 'run', '--parts', 'nowhere.ts').stderr).toMatch(/nowhere\.ts cannot be read/)
+  test('a file that is not there', async () => {
+    expect((await makemoe('evaluate', '--checkpoint', 'run', '--parts', 'nowhere.ts')).stderr).toMatch(/nowhere\.ts cannot be read/)
   })
 })
 
 describe("the run's own text", () => {
   const evaluate = (...args: string[]) => makemoe('evaluate', '--checkpoint', 'run', '--parts', 'parts.ts', ...args)
   const resume = (...args: string[]) => makemoe('train', '--resume', 'run', '--steps', '8', '--sample', '5', '--parts', 'parts.ts', ...args)
-  test('is found again from another folder', () => {
+  test('is found again from another folder', async () => {
     mkdirSync(join(folder, 'elsewhere'), { recursive: true })
     cpSync(join(folder, 'run'), join(folder, 'elsewhere/run'), { recursive: true })
-    const { status, stdout } = makemoe('evaluate', '--checkpoint', 'elsewhere/run', '--parts', 'parts.ts')
+    const { status, stdout } = await makemoe('evaluate', '--checkpoint', 'elsewhere/run', '--parts', 'parts.ts')
     expect([status, stdout]).toEqual([0, expect.stringContaining('text.txt')])
   })
-  test('is told apart when it has changed, and asked for when it is gone', () => {
+  test('is told apart when it has changed, and asked for when it is gone', async () => {
     renameSync(join(folder, 'text.txt'), join(folder, 'moved.txt'))
     for (const run of [evaluate, resume])
-      expect(run()).toMatchObject({ status: 2, stderr: expect.stringMatching(/text\.txt, is not there any longer; .*--text/) })
-    expect(evaluate('--text', 'moved.txt')).toMatchObject({ status: 0, stderr: '' })
+      expect(await run()).toMatchObject({ status: 2, stderr: expect.stringMatching(/text\.txt, is not there any longer; .*--text/) })
+    expect(await evaluate('--text', 'moved.txt')).toMatchObject({ status: 0, stderr: '' })
     file('text.txt', 'the lazy dog jumps over the quick brown fox. '.repeat(40))
-    expect(evaluate()).toMatchObject({
+    expect(await evaluate()).toMatchObject({
       status: 0,
       stderr: expect.stringMatching(/^note: the text .* is not the one that the run was trained on: its sha256/),
     })
-    expect(resume()).toMatchObject({ status: 2, stderr: expect.stringMatching(/is not the one that the run was trained on/) })
+    expect(await resume()).toMatchObject({ status: 2, stderr: expect.stringMatching(/is not the one that the run was trained on/) })
     renameSync(join(folder, 'moved.txt'), join(folder, 'text.txt'))
-    expect(resume()).toMatchObject({ status: 0, stderr: '' })
+    expect(await resume()).toMatchObject({ status: 0, stderr: '' })
   })
 })

@@ -24,13 +24,14 @@ import { Corpus } from 'makemoe/dist/makemoe/text/corpus'
 import { loadResumable, newestCheckpoint, RunFolder } from 'makemoe/dist/runs/run-folder'
 import { decodeSafetensors, encodeSafetensors } from 'makemoe/dist/runs/safetensors'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { commandIn } from '../cli/in-process'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-bad-'))
 const main = join(__dirname, '../../lib/dist/cli/main.js')
 const text = join(folder, 'text.txt')
 const run = join(folder, 'run')
 const sizes = '--n-embed 8 --n-head 2 --n-layer 1 --num-experts 2 --block-size 8 --batch-size 2 --eval-iters 2 --eval-interval 5 --sample 5'
-const makemoe = (...args: string[]) => spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' })
+const makemoe = commandIn(folder)
 const files = (path: string): Record<string, string> =>
   Object.fromEntries(
     (readdirSync(path, { recursive: true, withFileTypes: true }) as unknown as { parentPath: string; name: string; isFile(): boolean }[])
@@ -38,10 +39,10 @@ const files = (path: string): Record<string, string> =>
       .map(({ parentPath, name }) => [join(parentPath, name), readFileSync(join(parentPath, name), 'latin1')]),
   )
 
-beforeAll(() => {
+beforeAll(async () => {
   writeFileSync(text, 'the quick brown fox jumps over the lazy dog. '.repeat(40))
   const options = [...sizes.split(' '), '--steps', '10', '--checkpoint-every', '4', '--text', text, '--eager']
-  const { status, stderr } = makemoe('train', ...options, '--out', run)
+  const { status, stderr } = await makemoe('train', ...options, '--out', run)
   expect([status, stderr]).toEqual([0, ''])
 })
 
@@ -196,16 +197,16 @@ describe('resuming a run', () => {
       },
       /it has 10 characters, the run's 28/,
     ],
-  ])('%s', (_what, args, message) => {
+  ])('%s', async (_what, args, message) => {
     const before = files(run)
-    const { status, stderr } = resume(...args())
+    const { status, stderr } = await resume(...args())
     expect(stderr).toMatch(message)
     expect(status).toBe(2)
     expect(files(run)).toEqual(before)
   })
-  test('while another process has the folder', () => {
+  test('while another process has the folder', async () => {
     const held = RunFolder.open(run)
-    const { status, stderr } = resume('--text', text, '--steps', '20')
+    const { status, stderr } = await resume('--text', text, '--steps', '20')
     held.close()
     expect([status, stderr]).toEqual([2, expect.stringMatching(/another process is using the run folder/)])
     const file = join(folder, 'lock')
