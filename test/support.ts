@@ -5,6 +5,9 @@ import { createStreams, type StateDict, type Streams, type Tensor, tf } from 'ma
 import { decodeSafetensors } from 'makemoe/dist/runs/safetensors'
 import { expect } from 'vitest'
 
+/** How many random cases: few in the minute of `npm test`, many in `npm run test:all`. TEST_SEED draws others (around-tests.ts). */
+export const cases = (few: number, many: number): number => (process.env.TESTS === 'all' ? many : few)
+
 /** A fixture that test/pytorch/goldens.py made. */
 export function fixture(name: string): {
   tensor(name: string): Tensor

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { main } from 'makemoe/dist/cli/main'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { cases } from '../support'
 
 const scratch = mkdtempSync(join(tmpdir(), 'makemoe-pasted-'))
 const text = join(scratch, 'text.txt')
@@ -91,12 +92,12 @@ test.each(Object.keys(refusing))('%s: any value of any option', async (command) 
       vi.stubEnv('MLFLOW_TRACKING_URI', 'http://127.0.0.1:1')
       await expectTyped([command, ...(refusing[command] ?? []), `${name}=${value}`])
     }),
-    { numRuns: command === 'generate' ? 40 : 80 },
+    { numRuns: cases(40, command === 'generate' ? 40 : 400) },
   )
 })
 
 test('any first words', async () => {
-  await fc.assert(fc.asyncProperty(fc.array(pasted, { minLength: 1, maxLength: 3 }), expectTyped), { numRuns: 200 })
+  await fc.assert(fc.asyncProperty(fc.array(pasted, { minLength: 1, maxLength: 3 }), expectTyped), { numRuns: cases(100, 1000) })
 })
 
 test('any environment', async () => {
@@ -130,6 +131,6 @@ test('any environment', async () => {
       if (uri.startsWith('databricks')) vi.stubEnv('DATABRICKS_HOST', 'http://127.0.0.1:1')
       await expectTyped([command, ...(refusing[command] ?? [])])
     }),
-    { numRuns: 200 },
+    { numRuns: cases(100, 1000) },
   )
 })

@@ -2,9 +2,10 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { cases } from '../../support'
 
-// A process of its own: what this is about would end it. SEQUENCES=10000 takes half a minute.
-const sequences = Number(process.env.SEQUENCES ?? 1000)
+// A process of its own: what this is about would end it.
+const sequences = cases(200, 10_000)
 
 test(`${sequences} random sequences of valid and invalid calls end in results and typed errors, never in a signal`, async () => {
   const program = join(import.meta.dirname, 'random-calls.mjs')

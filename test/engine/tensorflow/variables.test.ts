@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import fc from 'fast-check'
 import { type Compiled, compile, type Tensor, tf, type Variable } from 'makemoe'
 import { expect, test } from 'vitest'
+import { cases } from '../../support'
 
 const require = createRequire(import.meta.url) // an import would be another copy than lib's own
 const { updateVariables } = require('makemoe/dist/engine/tensor/variables') as typeof import('makemoe/dist/engine/tensor/variables')
@@ -200,7 +201,6 @@ const actions: fc.Arbitrary<Action> = fc.oneof(
 )
 
 test('in any interleaving of eager and compiled code, values are as if all had been eager, and nothing is left', () => {
-  const runs = Number(process.env.RUNS ?? 150)
   fc.assert(
     fc.property(fc.array(actions, { maxLength: 40, size: 'max' }), (list) => {
       const before = tf.memory()
@@ -215,6 +215,6 @@ test('in any interleaving of eager and compiled code, values are as if all had b
       expect(tf.memory().numTensors).toBe(before.numTensors)
       expect(tf.memory().numDataBuffers).toBe(before.numDataBuffers)
     }),
-    { numRuns: runs },
+    { numRuns: cases(80, 1500) },
   )
 })

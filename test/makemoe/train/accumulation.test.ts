@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { type Config, ConfigError, compile, type Metric, Trainer, tf } from 'makemoe'
 import { type Compile, eager } from 'makemoe/dist/makemoe/train/compile'
 import { describe, expect, test } from 'vitest'
-import { relativeError } from '../../support'
+import { cases, relativeError } from '../../support'
 import { setUp } from './small-model'
 
 const steps = 4
@@ -43,7 +43,7 @@ describe.each<[string, Compile]>([
         const far = pieces.weights.filter((weight, i) => Math.abs(weight - (whole.weights[i] ?? Number.NaN)) > 1e-4).length
         expect(far / pieces.weights.length).toBeLessThan(0.01)
       }),
-      { numRuns: compileStep === eager ? 4 : 6, seed: 1 },
+      { numRuns: cases(2, compileStep === eager ? 8 : 12), seed: 1 },
     )
   })
 })

@@ -1,7 +1,10 @@
 import { compile, exactLoss, generate, type Metric, Trainer, TrainingError, tf, type Variable } from 'makemoe'
 import { makeLossSum } from 'makemoe/dist/makemoe/train/evaluate'
 import { describe, expect, test } from 'vitest'
+import { cases } from '../../support'
 import { setUp } from './small-model'
+
+const manySteps = cases(20, 100)
 
 describe('Trainer', () => {
   test('the same seed gives the same losses to the bit, another seed does not', async () => {
@@ -34,7 +37,7 @@ describe('Trainer', () => {
     expect(await trainer.run()).toBe(false)
     expect(steps).toEqual([1, 2, 3, 4, 5, 6, 7])
   })
-  test('tensor count is flat over 100 steps of training, evaluation and generation', async () => {
+  test(`tensor count is flat over ${manySteps} steps of training, evaluation and generation`, async () => {
     const { model, dataset, config, streams } = setUp({ nLayer: 1, evalIters: 1 })
     const trainer = new Trainer(model, dataset, config, streams)
     const lossSum = makeLossSum(model, { training: false, streams })
@@ -46,7 +49,7 @@ describe('Trainer', () => {
     }
     await all()
     const { numTensors, numDataBuffers } = tf.memory()
-    for (let i = 0; i < 100; i++) await all()
+    for (let i = 0; i < manySteps; i++) await all()
     expect(tf.memory().numTensors).toBe(numTensors)
     expect(tf.memory().numDataBuffers).toBe(numDataBuffers)
   })
