@@ -139,7 +139,7 @@ describe('a file of parts that cannot be used: one line, nothing written', () =>
     ],
     ['an export that is no function', '\nexport const router = 3', /parts: wrong\.ts, line 2: router: Type 'number' is not assignable/],
     ['an error of its own', "import { ConfigError } from 'makemoe'\nthrow new ConfigError('no GPU')", /wrong\.ts fails: no GPU/],
-    ['a module that is not there', "import './nowhere'\nexport const router = 1", /wrong\.ts fails: .*nowhere/],
+    ['a module that is not there', "import './nowhere'\nexport const router = undefined as never", /wrong\.ts fails: .*nowhere/],
   ])('%s', async (_what, content, message) => {
     const { status, stderr } = await makemoe(
       'train',
