@@ -182,11 +182,11 @@ function describeShared(config: Config): string {
 
 /** A line in place on a terminal; elsewhere one now and then. */
 function showLines(): { update(text: string): void; line(text: string): void; stop(): void } {
-  const tell = throttledLog()
+  const log = throttledLog()
   return {
     update: (text) => {
       if (lineInPlace.isShown) lineInPlace.show(text)
-      else tell(() => text)
+      else log(() => text)
     },
     line: (text) => {
       lineInPlace.clear()

@@ -21,7 +21,7 @@ import { setUpQuietly, textDescription, textDifference, textOf } from './text-of
 interface InspectCheckpointOptions extends CheckpointOptions {
   readonly out?: string
   readonly text?: string
-  /** Of the validation split; default: all. */
+  /** How much of the validation split; default: all. */
   readonly characters?: number
   readonly eager?: boolean
 }

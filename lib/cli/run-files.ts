@@ -33,7 +33,7 @@ export function writeCurves(folder: string, training: boolean): void {
     const { steps = [], values = [] } = reports.get(key) ?? {}
     return { name, steps, losses: values }
   }
-  // Of every step, so that a training with few evaluations is a curve, too.
+  // The loss of every step, so that a training with few evaluations is a curve, too.
   const batches = { ...curve('batches, running mean', 'loss'), behind: true }
   const smooth = { ...batches, losses: smoothed(batches.losses, 20) }
   const losses = lossCurves([curve('train', 'train_loss'), curve('validation', 'val_loss'), thinned(smooth)], basename(folder))

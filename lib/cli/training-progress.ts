@@ -9,7 +9,7 @@ export interface TrainingProgress {
   stop(): void
 }
 
-/** Of a process that does not report. */
+/** The progress of a process that does not report. */
 export const noProgress: TrainingProgress = { update: () => {}, line: () => {}, stop: () => {} }
 
 /** A progress bar on a terminal; elsewhere a line every 15 seconds. */

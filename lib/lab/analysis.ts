@@ -1,5 +1,5 @@
 /**
- * What a router's choices tell, as plain numbers: which experts work together, how often a choice repeats, how much of it follows from
+ * What a router's choices show, as plain numbers: which experts work together, how often a choice repeats, how much of it follows from
  * the character alone, how early it settled (Jiang et al. 2024, Mixtral, section 5; Muennighoff et al. 2024, OLMoE, section 5).
  * N tokens, K choices, E experts; choices are flat, token by token: choice k of token n stands at n * K + k.
  */

@@ -51,7 +51,7 @@ export interface CompareOptions {
   readonly folder?: string
   /**
    * A checksum of all code that the variants' own parts come from. Without it a variant with parts is trained each time: a function's text
-   * does not tell what it calls or captures.
+   * does not show what it calls or captures.
    */
   readonly partsSource?: string | undefined
   /** Default: an interrupt of the cell. */
@@ -141,7 +141,7 @@ function inVariant<Result>(name: string, make: () => Result): Result {
   }
 }
 
-/** Builds one layer of a variant, for what only its parts can refuse: a switch router with two choices, say. */
+/** Builds one layer of a variant, for what only its parts can refuse, such as a switch router with two choices. */
 function tryOut({ name, variant, config }: PlannedTraining, vocabSize: number): void {
   inVariant(name, () => {
     const streams = createStreams(config.seed)

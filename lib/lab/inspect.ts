@@ -49,7 +49,7 @@ export async function inspect(
   const forward = compile(function observation(x: Tensor) {
     return observed((ctx) => model.forward(x, ctx), { training: false, streams })
   })
-  const observeText = async (characters: number | undefined, tell: (share: number) => void): Promise<[LayerObservation[], Int32Array]> => {
+  const observeText = async (characters: number | undefined, onProgress: (share: number) => void): Promise<[LayerObservation[], Int32Array]> => {
     const seen = new Observation()
     const ids: number[] = []
     for (const { x, y } of dataset.windows('val', undefined, characters)) {
@@ -57,7 +57,7 @@ export async function inspect(
       seen.add(layers)
       for (const id of x.dataSync()) ids.push(id)
       tf.dispose([x, y, result])
-      tell(Math.min(1, ids.length / Math.min(characters ?? Number.POSITIVE_INFINITY, dataset.splits.val.length)))
+      onProgress(Math.min(1, ids.length / Math.min(characters ?? Number.POSITIVE_INFINITY, dataset.splits.val.length)))
       await nextTurn() // signals get their turn
       signal?.throwIfAborted()
     }
@@ -112,7 +112,7 @@ function occurrences(numbers: Int32Array, size: number): number[] {
   return counts
 }
 
-/** The first of each token's K values, for so many tokens at most. */
+/** The first of each token's K values, for a limited number of tokens. */
 function firstOf(values: ArrayLike<number>, topK: number, tokens: number): number[] {
   return Array.from({ length: Math.min(tokens, values.length / topK) }, (_, token) => values[token * topK] ?? Number.NaN)
 }

@@ -65,7 +65,7 @@ export class KeptMeasurements {
     return unlock
   }
 
-  /** A training's file; undefined if nothing tells what its parts do. A variant's name counts only where it names parts. */
+  /** A training's file; undefined if nothing shows what its parts do. A variant's name counts only where it names parts. */
   private trainingFile({ name, variant, config }: PlannedTraining): string | undefined {
     const { partsSource } = this.shared
     if (!hasOwnParts(variant)) return this.file('', [config])

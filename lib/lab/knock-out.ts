@@ -27,7 +27,7 @@ export interface MeasureOptions {
   readonly compile?: Compile
   /** Characters of the validation split that are measured at most, from its beginning. Default: all. */
   readonly characters?: number
-  /** Told the share that is done. */
+  /** Gets the share that is done. */
   readonly onProgress?: (share: number) => void
   readonly signal?: AbortSignal | undefined
 }

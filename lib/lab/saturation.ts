@@ -43,5 +43,5 @@ function loadNamed(path: string, model: Stateful): void {
 }
 
 function noChoices(path: string, layer: number): never {
-  throw new CheckpointError(`${path}: layer ${layer} told nothing of its choices`)
+  throw new CheckpointError(`${path}: layer ${layer} reported no choices`)
 }

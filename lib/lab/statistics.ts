@@ -1,5 +1,5 @@
 /**
- * What three seeds can tell: means, spread, and differences between variants that share their seeds. Variants are compared in pairs, seed by
+ * What three seeds can show: means, spread, and differences between variants that share their seeds. Variants are compared in pairs, seed by
  * seed, since what a seed does to one variant (its data, its first weights) it mostly does to the other, too.
  */
 

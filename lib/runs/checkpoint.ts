@@ -28,7 +28,7 @@ const schema = z.object({
   format: z.literal(format),
   vocabulary: z.array(z.string()),
   config: z.record(z.string(), z.unknown()),
-  /** Of the weights; absent where somebody made the folder by hand. */
+  /** The sha256 of the weights; absent where somebody made the folder by hand. */
   sha256: z.string().optional(),
   parts: z.object({ names: z.array(z.string()), file: z.string().optional(), sha256: z.string().optional() }).optional(),
   text: z.object({ sha256: z.string(), path: z.string().optional(), trainCharacters: z.int().positive().optional() }).optional(),

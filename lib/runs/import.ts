@@ -11,7 +11,7 @@ import type { Checkpoint } from './checkpoint'
 import { decodeSafetensors } from './safetensors'
 
 /**
- * A state_dict that was saved from makeMoE.py's model, as a checkpoint. Sizes come from the shapes; what the shapes do not tell
+ * A state_dict that was saved from makeMoE.py's model, as a checkpoint. Sizes come from the shapes; what the shapes do not show
  * comes from `options` and the `makemoe` preset.
  */
 export function importStateDict(bytes: Uint8Array, tokenizer: CharTokenizer, options: Partial<Config> = {}): Checkpoint {

@@ -34,9 +34,9 @@ const stateSchema = z.object({
   step: z.number().int().min(0),
   streams: z.record(z.string(), z.number().int().min(0)),
   valLoss: z.number().optional(),
-  /** Of the text. */
+  /** The text's sha256. */
   text: z.string(),
-  /** Of the optimizer's file. */
+  /** The sha256 of the optimizer's file. */
   sha256: z.string(),
 })
 

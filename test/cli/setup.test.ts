@@ -39,7 +39,7 @@ describe('platforms', () => {
   })
 })
 
-test('findPython takes $PYTHON, and says what it got if that is none', () => {
+test('findPython takes $PYTHON, and says what it got if that is not Python', () => {
   expect(findPython()).toMatch(/python/)
   const { PYTHON } = process.env
   process.env.PYTHON = '/bin/false'

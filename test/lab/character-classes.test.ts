@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 const named = (text: string): string[] => Array.from(classifyCharacters(text), (i) => characterClasses[i] ?? '?')
 
 describe('classes of characters', () => {
-  it('tells speakers from other capitals', () => {
+  it('distinguishes speakers from other capitals', () => {
     expect(named('KING:\nTo I')).toEqual([
       ...new Array(4).fill('speaker name'),
       'punctuation',

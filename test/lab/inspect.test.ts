@@ -69,7 +69,7 @@ describe('inspecting a run', () => {
     expect(found.saturation[0]?.shares[0]).toBeCloseTo(same.length / (now?.length ?? 0), 10)
   })
 
-  test('a model that tells nothing is refused', async () => {
+  test('a model whose layers report nothing is refused', async () => {
     class Dense extends Module {
       readonly config = { blockSize: 16, nLayer: 1, numExperts: 2, topK: 1 }
       forward(ids: Tensor): Tensor {
@@ -128,7 +128,7 @@ describe('the page', () => {
   })
 })
 
-test('a damaged checkpoint of the run is told, and the model keeps its weights', async () => {
+test('a damaged checkpoint of the run is named, and the model keeps its weights', async () => {
   const before = stateDictOf(model)
   writeFileSync(join(runFolder, 'checkpoints', 'step-6', 'model.safetensors'), 'damaged')
   await expect(inspect(model, tokenizer, dataset, { streams, folder: runFolder, source: '', characters: 32 })).rejects.toThrow(

@@ -117,7 +117,7 @@ describe('observing', () => {
     expect(together?.load).not.toEqual(together?.demand)
   })
 
-  test('a mixture that tells too little is refused by name', () => {
+  test('a mixture that reports too little is refused by name', () => {
     class Silent extends Module {
       forward(x: Tensor, ctx: MixtureContext): Tensor {
         ctx.observer?.({ load: tf.zeros([2]) } as never)

@@ -196,7 +196,7 @@ describe("a model that is not lib's", () => {
     await run.train({ steps: 15 })
     expect(weights(resumed.trainer.model)).toEqual(weights(model))
   })
-  test("one with lib's names that computes something else is told apart by its loss", () => {
+  test("one with lib's names that computes something else is recognized by its loss", () => {
     const streams = createStreams(config.seed)
     const model = new SparseMoELanguageModel({ ...config, attentionScale: 'nEmbed', vocabSize }, streams.init)
     const own = { loss: model.loss.bind(model), namedParameters: () => model.namedParameters(), saveState: model.saveState.bind(model) }

@@ -4,7 +4,7 @@
  */
 import { Format, SingleBar } from 'cli-progress'
 
-/** A step tells how far it is: what it does, and, if that can be counted, how many of how many. */
+/** A step reports how far it is: what it does, and, if that can be counted, how many of how many. */
 export type Report = (doing: string, count?: { readonly done: number; readonly total: number; readonly unit: string }) => void
 
 const barWidth = 24

@@ -27,7 +27,7 @@ export const plays = [
   'romances/the-tempest',
 ] as const
 
-/** At this position of the speeches, delete so many characters and insert a text. Positions are ascending. */
+/** At this position of the speeches, delete a number of characters and insert a text. Positions are ascending. */
 export type Edit = readonly [position: number, deleted: number, inserted: string]
 
 function requireTinyShakespeare(text: string | Uint8Array): void {

@@ -31,7 +31,7 @@ export type Compiled<F> = F & {
 }
 
 export interface CompileOptions {
-  /** Told before a trace is made and after. */
+  /** Called before a trace is made and after. */
   readonly onTrace?: (event: {
     readonly name: string
     readonly done: boolean

@@ -63,7 +63,7 @@ export class FunctionGraph {
     return { oper: this.builder.add(op, inputs, attributes, { control }).pointer, index: 0 }
   }
 
-  /** An output's shape as far as TensorFlow can tell: -1 for sizes that depend on data. */
+  /** An output's shape as far as TensorFlow knows it: -1 for sizes that depend on data. */
   shapeOf(output: TfOutput): number[] | undefined {
     return this.builder.shape(output)
   }

@@ -10,7 +10,7 @@ import { GraphBuilder } from '../tensorflow/graph-builder'
 import type { OpAttribute } from '../tensorflow/types'
 import { type DataSize, isKnown, primeAbove, type Size, type Sizes } from './sizes'
 
-/** An input of an op: its type and shape; of constants that may tell a shape, their numbers too. */
+/** An input of an op: its type and shape; of constants that may be a shape, their numbers too. */
 export interface Operand {
   readonly dtype: number
   readonly dims: readonly Size[]

@@ -7,7 +7,7 @@ import { onTape } from './runtime'
 
 let place: () => string | undefined = () => undefined
 
-/** Until the returned function is called, errors name the place where the op is called, too: the module, say. */
+/** Until the returned function is called, errors also name the place where the op is called, such as the module. */
 export function namePlaces(placeOf: () => string | undefined): () => void {
   place = placeOf
   return () => {

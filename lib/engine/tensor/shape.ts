@@ -10,7 +10,7 @@ export function lastSize(x: Tensor): number {
   return size
 }
 
-/** The sizes of a matrix. @throws ShapeError if it is none */
+/** The sizes of a matrix. @throws ShapeError if x is not a matrix */
 export function matrixShape(x: Tensor, what: string): readonly [rows: number, columns: number] {
   const [rows, columns] = x.shape
   if (x.rank !== 2 || rows === undefined || columns === undefined)

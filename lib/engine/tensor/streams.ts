@@ -22,7 +22,7 @@ function streamKey(seed: number, name: string): number {
 
 /** One stream of random numbers. */
 export class RandomStream {
-  /** Of the seed and the name; two streams of one key draw the same. */
+  /** From the seed and the name; two streams of one key draw the same. */
   readonly key: number
   /** The number of draws so far; an int32 scalar. */
   readonly counter: Variable

@@ -55,7 +55,7 @@ const constants = {
 interface Resource {
   readonly handle: Pointer
   readonly dtype: number
-  /** Told when the number is deleted. */
+  /** Called when the number is deleted. */
   readonly onDelete: () => void
 }
 

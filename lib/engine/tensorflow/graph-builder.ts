@@ -138,7 +138,7 @@ export class GraphBuilder {
     return Array.from(dims, Number)
   }
 
-  /** Tells TensorFlow an output's shape. */
+  /** Gives TensorFlow an output's shape. */
   setShape(output: TfOutput, shape: readonly number[]): void {
     this.tf.call.TF_GraphSetTensorShape(this.graph, output, BigInt64Array.from(shape, BigInt), shape.length, this.tf.status)
     this.tf.check()

@@ -36,7 +36,7 @@ export function configProto({ interOp, intraOp }: Threads): Uint8Array {
 export interface OpDefinition {
   /** `numberAttr`: the attribute that says how many tensors of one type; `typeListAttr`: the one that lists their types. Or both empty. */
   readonly inputs: readonly { readonly numberAttr: string; readonly typeListAttr: string }[]
-  /** It has effects, or a state: it draws random numbers, say. */
+  /** Whether it has effects or a state, such as that of a random generator. */
   readonly stateful: boolean
 }
 

@@ -11,7 +11,7 @@ interface Found {
 
 const isPlain = (value: object): boolean => [Object.prototype, null].includes(Object.getPrototypeOf(value))
 
-/** The entries of a container; undefined if a value is none. */
+/** The entries of a container; undefined for other values. */
 function entriesOf(value: object): readonly [container: string | undefined, entries: Iterable<readonly [unknown, unknown]>] | undefined {
   if (Array.isArray(value)) return [undefined, value.entries()]
   if (value instanceof Map) return ['a Map', value.entries()]

@@ -1,5 +1,5 @@
 /**
- * Embedding: a row of numbers for each token id. Stored [symbols, C], as in PyTorch; starts N(0, 1) unless told otherwise.
+ * Embedding: a row of numbers for each token id. Stored [symbols, C], as in PyTorch; starts N(0, 1) by default.
  */
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'

@@ -112,7 +112,7 @@ export class Corpus {
   }
 }
 
-/** The number of characters in a string; its `length` counts those beyond U+FFFF, emoji for one, twice. */
+/** The number of characters in a string; its `length` counts those beyond U+FFFF, such as emoji, twice. */
 export function codePointCount(text: string): number {
   let count = text.length
   for (let i = 0; i < text.length - 1; i++) {

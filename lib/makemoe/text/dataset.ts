@@ -67,7 +67,7 @@ export class Dataset<Ids extends TokenIds = TokenIds> {
 
   /**
    * Consecutive windows that cover a split, each token a target once; the last batch may be smaller.
-   * @param characters covers so many from the split's beginning, in whole windows; default: all
+   * @param characters how many to cover, from the split's beginning, in whole windows; default: all
    */
   *windows(split: Split, batchSize = 64, characters = Number.POSITIVE_INFINITY): Generator<Batch> {
     const all = Math.floor((this.splits[split].length - 1) / this.blockSize)

@@ -11,7 +11,7 @@ export interface Metric {
   /** An evaluation. */
   readonly train_loss?: number
   readonly val_loss?: number
-  /** Every `reportInterval`-th step: learning_rate, gradient_norm, tokens_per_second, and what the parts report: layer_0/entropy, say. */
+  /** Every `reportInterval`-th step: learning_rate, gradient_norm, tokens_per_second, and what the parts report, such as layer_0/entropy. */
   readonly [name: string]: number | undefined
 }
 

@@ -1,4 +1,4 @@
-/** A model's weights as named tensors in PyTorch's layout, and what their names and shapes tell of it. */
+/** A model's weights as named tensors in PyTorch's layout, and what their names and shapes say about it. */
 import { keysOf } from '../../base/assertions'
 import { CheckpointError } from '../../base/errors'
 import type { ModelConfig } from '../config'
@@ -58,7 +58,7 @@ export function checkSizes(state: StateDict, config: ModelConfig, vocabSize: num
       throw new CheckpointError(`the weights have ${name} ${sizes[name]}, the config says ${expected[name]}`)
 }
 
-/** The sizes that the shapes in a state_dict tell. */
+/** The model's sizes, from the shapes in a state_dict. */
 export interface StateDictSizes {
   readonly vocabSize: number
   readonly nEmbed: number

@@ -24,7 +24,7 @@ export interface Team {
   norm(gradients: readonly Tensor[]): Tensor
   /** Means over the processes of scalars and vectors by name, and what the processes agree on. */
   means(values: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>>
-  /** Tells the others with the next `means` whether this process was asked to stop. */
+  /** Lets the others know with the next `means` whether this process was asked to stop. */
   requestStop(asked: boolean): void
   /** Takes what the processes agree on out of the numbers that `means` gave. */
   agreed(numbers: Readonly<Record<string, number>>): Readonly<Record<string, number>>

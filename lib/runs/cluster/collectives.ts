@@ -20,7 +20,7 @@ export class Collectives {
    */
   bytesSent = 0
 
-  /** @param connected whether anything is sent; if not, a process gets back what it gives, so that a bench can tell what exchanges cost */
+  /** @param connected whether anything is sent; if not, a process gets back what it gives, so that a bench can measure what exchanges cost */
   constructor(
     readonly size: number,
     readonly index: number,

@@ -21,7 +21,7 @@ export interface Member {
 }
 
 /**
- * Checks that a config can be trained by so many processes.
+ * Checks that a config can be trained by this number of processes.
  * @throws ConfigError
  */
 export function checkShares({ batchSize, numExperts, router }: Config, size: number, parallel: Parallelism): void {

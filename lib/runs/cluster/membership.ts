@@ -22,7 +22,7 @@ const heartbeatMs = 4000
 export async function joinCluster({ hosts, index, wait }: Member): Promise<void> {
   const [leader = ''] = hosts
   if (index > 0 && !(await listens(leader, wait)))
-    // TensorFlow waits four seconds longer than it is told, if nothing is there
+    // TensorFlow waits four seconds longer than it is asked to, if nothing is there
     throw new ClusterError(`worker ${index} of ${hosts.length} could not join: worker 0 (${leader}) did not come`)
   const { call, status, check } = tensorflow()
   const context = tensorflowContext()
@@ -69,7 +69,7 @@ export function compareFacts(member: Member, facts: Readonly<Record<string, stri
   const { hosts, index, wait } = member
   const { call, status, check } = tensorflow()
   const { pointer } = tensorflowContext()
-  const tell = (what: string, value: string): void => {
+  const publish = (what: string, value: string): void => {
     call.TFE_InsertConfigKeyValue(pointer, `makemoe/${what}/${index}`, value, status)
     check()
   }
@@ -83,14 +83,14 @@ export function compareFacts(member: Member, facts: Readonly<Record<string, stri
       throw asClusterError(error, member)
     }
   }
-  tell('facts', JSON.stringify({ 'cluster size': String(hosts.length), ...facts }))
+  publish('facts', JSON.stringify({ 'cluster size': String(hosts.length), ...facts }))
   let first: Record<string, string> | undefined
   for (const worker of hosts.keys()) {
-    const theirs = JSON.parse(ask('facts', worker, wait)) as Record<string, string> // as told above
+    const theirs = JSON.parse(ask('facts', worker, wait)) as Record<string, string> // as published above
     first ??= theirs
     const difference = differenceOf(first, theirs)
     if (difference === undefined) continue
-    tell('difference', difference)
+    publish('difference', difference)
     try {
       if (index === 0) for (const other of hosts.keys()) ask('difference', other, 2) // the store ends with worker 0
     } catch {} // another worker has ended already

@@ -26,9 +26,9 @@ export type FromMlflowWorker = { readonly progress: true } | { readonly warning:
 const longestIntervalMs = 30_000
 
 const { folder, server, intervalMs, idleMs } = workerData as MlflowWorkerData
-const tell = (message: FromMlflowWorker): void => parentPort?.postMessage(message)
-const client = new MlflowClient(server, { idleMs, onProgress: () => tell({ progress: true }) })
-const sync = new MlflowSync(folder, client, (sentence) => tell({ warning: sentence }))
+const post = (message: FromMlflowWorker): void => parentPort?.postMessage(message)
+const client = new MlflowClient(server, { idleMs, onProgress: () => post({ progress: true }) })
+const sync = new MlflowSync(folder, client, (sentence) => post({ warning: sentence }))
 const ending = new AbortController()
 parentPort?.on('message', () => ending.abort())
 
@@ -41,7 +41,7 @@ async function attempt(): Promise<boolean> {
     failures = 0
     return true
   } catch (error) {
-    if (failures++ === 0) tell({ warning: `${messageOf(error)}; training continues, and what was not sent waits in ${folder}` })
+    if (failures++ === 0) post({ warning: `${messageOf(error)}; training continues, and what was not sent waits in ${folder}` })
     return false
   }
 }
@@ -51,7 +51,7 @@ async function untilTheEnd(): Promise<void> {
     await attempt()
     await wait(Math.min(longestIntervalMs, intervalMs * 2 ** failures), undefined, { signal: ending.signal }).catch(() => {})
   }
-  tell({ finished: await attempt() })
+  post({ finished: await attempt() })
   parentPort?.close()
 }
 

@@ -12,10 +12,10 @@ import { mlflowServer } from './mlflow-client'
 import { type RunStatus, recordEnd, recordStart, runParameters } from './run-record'
 import { type Metrics, noTracker, type Tracker } from './tracker'
 
-/** What a tracker is told of its run. */
+/** What a tracker knows about its run. */
 export interface TrackedRun {
   readonly folder: string
-  /** Tells the person; a tracker never throws while the run lasts. */
+  /** Warns the person; a tracker never throws while the run lasts. */
   readonly warn: (message: string) => void
 }
 

@@ -1,4 +1,4 @@
-/** Stacked bars: of the choices made for each character, the share of each expert, in the experts' colors. */
+/** Stacked bars: each expert's share of the choices made for each character, in the experts' colors. */
 
 import { escaped } from '../escaped'
 import { visible } from '../plot/figure'

@@ -8,9 +8,9 @@ export interface RoutingNumbers {
   readonly load: readonly number[]
   /** Each expert's gates, summed over the tokens. [E] */
   readonly importance: readonly number[]
-  /** Of a token's gates, mean over the tokens. */
+  /** Entropy of a token's gates, mean over the tokens. */
   readonly entropy: number
-  /** Of the mean gates; ln E if the importance is even. */
+  /** Entropy of the mean gates; ln E if the importance is even. */
   readonly meanGateEntropy: number
   /** The K-th largest probability minus the next, mean over the tokens; NaN if K = E. */
   readonly margin: number
@@ -22,7 +22,7 @@ export interface RoutingNumbers {
   readonly dead: readonly number[]
   /** Mean squared log-sum-exp of the logits. */
   readonly z: number
-  /** Of the tokens that chose expert i, the share that chose j too; NaN where nobody chose i. [E][E] */
+  /** The share of the tokens that chose expert i which chose j too; NaN where nobody chose i. [E][E] */
   readonly coActivation: readonly (readonly number[])[]
   /** Shares of consecutive tokens whose first choice is that of the token before, or among its choices. */
   readonly repetition: { readonly first: number; readonly any: number }
@@ -32,7 +32,7 @@ export interface RoutingNumbers {
 
 /** A layer, with what its experts specialize in. */
 export interface InspectedLayer extends RoutingNumbers {
-  /** Of the choices made for a class of characters, each expert's share; NaN for a class that does not occur. [classes][E] */
+  /** Each expert's share of the choices made for a class of characters; NaN for a class that does not occur. [classes][E] */
   readonly byClass: readonly (readonly number[])[]
   /** The same by character. [V][E] */
   readonly byCharacter: readonly (readonly number[])[]
@@ -43,7 +43,7 @@ export interface InspectedLayer extends RoutingNumbers {
 
 /** Validation losses in nats, with and without parts of the routing. */
 export interface KnockOut {
-  /** Of the model as it is. */
+  /** The loss of the model as it is. */
   readonly loss: number
   readonly characters: number
   /** With the expert of the layer switched off, [L][E]; undefined for a layer where none can be. */

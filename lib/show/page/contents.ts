@@ -11,7 +11,7 @@ export interface PageFacts {
   readonly parameters: number
   readonly activeParameters: number
   readonly precision: Precision
-  /** Of validation text, by the page's own engine; absent if there was none. */
+  /** Measured on validation text by the page's own engine; absent if there was none. */
   readonly validation?: {
     readonly characters: number
     /** Mean cross-entropy in nats, with the weights of the page and with the original ones. */

@@ -23,7 +23,7 @@ export class Desk {
   private readonly grid: GridView
   private current = 0
   private layer: number
-  /** Of the current pane's text; undefined: the newest character. */
+  /** A character of the current pane's text; undefined: the newest. */
   private inspected: number | undefined
   private playing = false
   private lastStep = 0

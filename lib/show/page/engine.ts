@@ -12,7 +12,7 @@ import { dropPolicies, type Pair, part, type Router, refusedRouters, routers } f
 export interface Routing {
   readonly layer: number
   readonly position: number
-  /** Of all experts, before noise. [E] */
+  /** The router's logits of all experts, before noise. [E] */
   readonly logits: Float32Array
   /** The chosen experts, best first. [K] */
   readonly experts: readonly number[]
@@ -23,7 +23,7 @@ export interface Routing {
 /** A text in the making: what is known of its positions so far, and the experts that are switched off for it. */
 export interface Sequence {
   ids: readonly number[]
-  /** Of each layer, [T, C]. */
+  /** Each layer's, [T, C]. */
   readonly keys: readonly Float32Array[]
   readonly values: readonly Float32Array[]
   /** layer * numExperts + expert; after a change, set `ids` to []. */

@@ -22,7 +22,7 @@ export interface PageModel {
 }
 
 export interface PageOptions {
-  /** Of the weights. Default: int8, a quarter of fp32. */
+  /** How the weights are stored. Default: int8, a quarter of fp32. */
   readonly precision?: Precision
   /** How the text begins. */
   readonly prompt?: string

@@ -49,7 +49,7 @@ export interface LayerParameters {
   readonly ln2: Norm
   /** C -> E; absent where a table decides. */
   readonly router: Linear | undefined
-  /** Of a hash router: the experts of each token id, best first. [V, K] */
+  /** A hash router's table: the experts of each token id, best first. [V, K] */
   readonly table: Float32Array | undefined
   /** C -> E; only where routing is noisy in evaluation too. */
   readonly noise: Linear | undefined

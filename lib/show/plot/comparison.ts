@@ -5,7 +5,7 @@ import { color, type Figure, inLines, layout, pale } from './figure'
 import { type LossCurve, lossCurves, smoothed } from './losses'
 
 interface Series extends LossCurve {
-  /** Of the seeds. */
+  /** Lowest and highest over the seeds. */
   readonly lowest: readonly number[]
   readonly highest: readonly number[]
 }

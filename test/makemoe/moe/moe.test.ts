@@ -75,7 +75,7 @@ describe('routers', () => {
   test('noisyLogits adds noise times softplus', () => {
     expectClose(noisyLogits(tf.tensor2d([[1]]), tf.tensor2d([[0]]), tf.tensor2d([[2]])), [1 + 2 * Math.log(2)], 1e-6)
   })
-  test('NoisyTopkRouter is noisy in training; in evaluation only if told so', () => {
+  test('NoisyTopkRouter is noisy in training; in evaluation only if asked to be', () => {
     const x = random(6, 4)
     const gates = (router: NoisyTopkRouter, ctx: Context) => JSON.stringify(router.forward(x, ctx).allGates.arraySync())
     const differs = (router: NoisyTopkRouter, ctx: Context) => new Set([1, 2, 3].map(() => gates(router, ctx))).size > 1
@@ -128,7 +128,7 @@ describe('routers', () => {
   })
 })
 
-test('expertCapacity: the even share times the factor, rounded down, at least 1 unless told otherwise', () => {
+test('expertCapacity: the even share times the factor, rounded down, at least 1 by default', () => {
   expect(expertCapacity(512, 2, 8, 1)).toBe(128)
   expect(expertCapacity(512, 2, 8, 1.25)).toBe(160)
   expect(expertCapacity(3, 2, 8, 1)).toBe(1)
@@ -283,7 +283,7 @@ describe('SparseMoE', () => {
     const costly = { name: 'costly', weight: 1, loss: () => expect.unreachable() as never }
     make({ losses: [costly] }).forward(random(8, C), training)
   })
-  test('a balancing loss is added with its weight; the record tells demand before drops', () => {
+  test('a balancing loss is added with its weight; the record has the demand before drops', () => {
     const records: RoutingRecord[] = []
     const loss = (record: RoutingRecord) => {
       records.push(record)
