@@ -1,7 +1,5 @@
 import fc from 'fast-check'
-import { mean } from 'makemoe/dist/base/numbers'
 import { coActivation, repetition, saturation, shareFromCharacter, specialization } from 'makemoe/dist/lab/analysis'
-import { criticalT, deviation, pairedDifference } from 'makemoe/dist/lab/statistics'
 import { describe, expect, it } from 'vitest'
 
 /** Four tokens, two choices of three experts each. */
@@ -39,7 +37,7 @@ describe('analysis of choices', () => {
       [1 / 2, 1 / 4, 1 / 4],
       [1 / 2, 1 / 2, 0],
     ])
-    // First choices 0 0 1 1: each character has one of each; then each its own; then one character alone tells.
+    // First choices 0 0 1 1: each character has one of each; then each its own; then one character alone decides.
     expect(shareFromCharacter(choices, [0, 1, 0, 1])).toBeCloseTo(0, 12)
     expect(shareFromCharacter(choices, [0, 0, 1, 1])).toBeCloseTo(1, 12)
     // H(e) = ln 2; given 5 (three of four tokens) it is ln 3 - 2/3 ln 2, given 9 it is 0.
@@ -73,20 +71,5 @@ describe('analysis of choices', () => {
         expect(any).toBeGreaterThanOrEqual(first)
       }),
     )
-  })
-})
-
-describe('statistics', () => {
-  it('by hand', () => {
-    expect(mean([1, 2, 6])).toBe(3)
-    expect(deviation([1, 2, 6])).toBeCloseTo(Math.sqrt(7), 12)
-    expect(criticalT(2)).toBe(4.303)
-    expect(criticalT(0)).toBe(Number.POSITIVE_INFINITY)
-  })
-  it('a difference counts if it is large beside its standard error', () => {
-    expect(pairedDifference([0.1, 0.11, 0.09]).withinNoise).toBe(false) // standard error 0.0058, times 4.303 is 0.025
-    expect(pairedDifference([0.1, -0.05, 0.02]).withinNoise).toBe(true)
-    expect(pairedDifference([0.1]).withinNoise).toBe(true) // one seed tells nothing
-    expect(pairedDifference([0.1, 0.2, 0.3]).standardError).toBeCloseTo(0.1 / Math.sqrt(3), 12)
   })
 })
