@@ -49,7 +49,10 @@ export async function inspect(
   const forward = compile(function observation(x: Tensor) {
     return observed((ctx) => model.forward(x, ctx), { training: false, streams })
   })
-  const observeText = async (characters: number | undefined, onProgress: (share: number) => void): Promise<[LayerObservation[], Int32Array]> => {
+  const observeText = async (
+    characters: number | undefined,
+    onProgress: (share: number) => void,
+  ): Promise<[LayerObservation[], Int32Array]> => {
     const seen = new Observation()
     const ids: number[] = []
     for (const { x, y } of dataset.windows('val', undefined, characters)) {
