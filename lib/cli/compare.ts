@@ -6,6 +6,7 @@ import { sourceVersion } from '../base/code-version'
 import { ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { nearest } from '../base/nearest'
+import { inBits } from '../base/numbers'
 import { compare } from '../lab/compare'
 import { comparisonFormat } from '../lab/comparison-file'
 import type { Measurement } from '../lab/measurement'
@@ -108,7 +109,9 @@ async function compareVariants(config: Config, options: CompareCommandOptions): 
       signal,
       onProgress: (standing) => progress.update(describeComparison(standing)),
       onTrained: ({ variant, seed, validationLoss }) =>
-        progress.line(`${++trained}/${all} ${variant}, seed ${seed}: validation loss ${validationLoss.toFixed(4)}`),
+        progress.line(
+          `${++trained}/${all} ${variant}, seed ${seed}: validation loss ${validationLoss.toFixed(4)} (${inBits(validationLoss)})`,
+        ),
       timing: { onTurn: (variant, round, rounds) => progress.update(`timing steps, round ${round} of ${rounds}: ${variant}`) },
     })
   } finally {

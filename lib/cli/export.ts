@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander'
 import { isOneOf } from '../base/assertions'
 import { CheckpointError, ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
+import { inBits } from '../base/numbers'
 import { partNamesOf } from '../makemoe/part-names'
 import { datasetOf } from '../makemoe/text/dataset'
 import { pageOf } from '../notebook/model-page'
@@ -80,6 +81,6 @@ export async function exportPage(options: ExportOptions): Promise<void> {
   if (!measured) return
   const cost = measured.loss - measured.lossInFull
   console.log(
-    `loss of ${measured.characters} characters of validation text: ${measured.loss.toFixed(5)} nats (fp32: ${measured.lossInFull.toFixed(5)}, ${cost < 0 ? '' : '+'}${cost.toFixed(5)}; ${(100 * measured.choicesChanged).toFixed(2)} % of the choices of experts change)`,
+    `loss of ${measured.characters} characters of validation text: ${measured.loss.toFixed(5)} nats (fp32: ${measured.lossInFull.toFixed(5)}, ${cost < 0 ? '' : '+'}${cost.toFixed(5)}; ${(100 * measured.choicesChanged).toFixed(2)} % of the choices of experts change), ${inBits(measured.loss)}`,
   )
 }

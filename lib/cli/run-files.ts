@@ -1,6 +1,7 @@
 /** What a reader looks at first in a run's folder: the curves, and a sample. */
 import { basename, join } from 'node:path'
 import { writeFileAtomic } from '../base/files'
+import { inBits } from '../base/numbers'
 import { createStreams } from '../engine/tensor/streams'
 import type { Config } from '../makemoe/config'
 import type { SparseMoELanguageModel } from '../makemoe/model/language-model'
@@ -39,11 +40,13 @@ export function writeCurves(folder: string, training: boolean): void {
   const losses = lossCurves([curve('train', 'train_loss'), curve('validation', 'val_loss'), thinned(smooth)], basename(folder))
   const load = loadFigure(reports)
   const dead = deadExperts(reports)
-  const note =
+  const last = reports.get('val_loss')?.values.at(-1)
+  const lossNote = last === undefined ? '' : `Last validation loss: ${last.toFixed(4)} nats, ${inBits(last)}. `
+  const deadNote =
     dead === undefined ? '' : dead === '' ? 'No expert is dead.' : `Dead experts, which got no token in the last reports: ${dead}.`
   const page = figurePage(load ? [losses, load] : losses, {
     title: `${basename(folder)}: losses and load`,
-    note,
+    note: `${lossNote}${deadNote}`.trimEnd(),
     refresh: training ? 30 : undefined,
   })
   writeFileAtomic(join(folder, 'loss.html'), page)

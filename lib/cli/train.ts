@@ -7,6 +7,7 @@ import { keysOf } from '../base/assertions'
 import { codeVersion } from '../base/code-version'
 import { CheckpointError, ConfigError } from '../base/errors'
 import { commandLine, isInstalled } from '../base/installed'
+import { inBits } from '../base/numbers'
 import { backend } from '../engine/tensor/op'
 import { createStreams } from '../engine/tensor/streams'
 import { type Config, preset, validateConfig } from '../makemoe/config'
@@ -229,7 +230,7 @@ async function finish(
       checkpointEvery: options.checkpointEvery,
       onMetric: ({ step, train_loss, val_loss }) => {
         if (val_loss === undefined || !worker.leads) return
-        progress.line(`step ${step}: train loss ${train_loss?.toFixed(4)}, val loss ${val_loss.toFixed(4)}`)
+        progress.line(`step ${step}: train loss ${train_loss?.toFixed(4)}, val loss ${val_loss.toFixed(4)} (${inBits(val_loss)})`)
         writeCurves(run.path, true)
       },
       onProgress: (now) => {

@@ -82,10 +82,22 @@ function aligned(lines: readonly (readonly string[])[]): string {
 
 /** The rows as text, and below them which differences are within noise. */
 export function comparisonTable(rows: readonly SummaryRow[]): string {
-  const header = ['variant', 'validation loss', 'difference', 'ms/step', 'active M', 'total M', 'MFLOP/token', 'load CV', 'dropped %']
+  const header = [
+    'variant',
+    'validation loss',
+    'bits',
+    'difference',
+    'ms/step',
+    'active M',
+    'total M',
+    'MFLOP/token',
+    'load CV',
+    'dropped %',
+  ]
   const lines = rows.map((row) => [
     row.looksAhead ? `${row.variant} *` : row.variant,
     `${digits(row.validationLoss, 4)} ± ${digits(row.spread, 4)}`,
+    digits(row.validationLoss / Math.LN2, 4),
     describeDifference(row),
     digits(row.millisecondsPerStep, 1),
     digits(row.activeParameters / 1e6, 3),
@@ -103,7 +115,7 @@ export function comparisonTable(rows: readonly SummaryRow[]): string {
   const within = (noise: boolean): string => names(({ difference, identical }) => difference?.withinNoise === noise && !identical) || 'none'
   const identical = names((row) => row.identical)
   const notes = [
-    `validation loss in nats per character, exact over the whole split: mean ± standard deviation over ${seeds} seed${seeds === 1 ? '' : 's'}; difference from the first row, seed by seed: mean ± its standard error`,
+    `validation loss in nats per character, exact over the whole split: mean ± standard deviation over ${seeds} seed${seeds === 1 ? '' : 's'}; bits: the mean in bits per character; difference from the first row, seed by seed: mean ± its standard error`,
     seeds < 2
       ? 'one seed cannot tell a difference from noise'
       : `beyond noise (95 %, Student's t): ${within(false)}\nwithin noise, which is not to say equal (more --seeds tell more, and train only what is missing): ${within(true)}`,

@@ -17,7 +17,7 @@ beforeAll(async () => {
   const { status, stdout, stderr } = await makemoe('train', ...tiny, ...short, '--out', run)
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   expect(stdout).toMatch(/parameters: 0\.0\d+ M/)
-  expect(stdout).toMatch(/step 0: train loss \d\.\d{4}, val loss \d\.\d{4}/)
+  expect(stdout).toMatch(/step 0: train loss \d\.\d{4}, val loss \d\.\d{4} \(\d\.\d{4} bits per character\)/)
 })
 
 describe('train', () => {
@@ -33,6 +33,7 @@ describe('train', () => {
     expect(metrics.filter((m) => 'loss' in m)).toHaveLength(12)
     expect(readFileSync(join(run, 'sample.txt'), 'utf8')).toHaveLength(21)
     const curves = readFileSync(join(run, 'loss.html'), 'utf8')
+    expect(curves).toMatch(/Last validation loss: \d\.\d{4} nats, \d\.\d{4} bits per character\./)
     expect(curves).toContain('Load of each expert during training')
     expect(curves).not.toContain('http-equiv="refresh"') // it has ended
     expect(Object.keys(metrics.find((m) => m.step === 0 && 'loss' in m))).toEqual(
@@ -81,7 +82,7 @@ describe('evaluate, generate, import', () => {
     rmSync(join(run, 'inspect.html'))
     expect(page).toContain('<h1>What the experts of run do</h1>')
     const { nats } = JSON.parse((await makemoe('evaluate', '--checkpoint', run, '--text', text, '--json')).stdout)
-    expect(page).toContain(`Validation loss ${nats.toFixed(4)} nats (exact)`)
+    expect(page).toContain(`Validation loss ${nats.toFixed(4)} nats (exact), ${(nats / Math.LN2).toFixed(4)} bits per character`)
     const out = join(folder, 'elsewhere.html')
     expect((await makemoe(...args, '--characters', '32', '--eager', '--out', out)).status).toBe(0)
     expect(readFileSync(out, 'utf8')).toMatch(/Validation loss \d\.\d{4} nats \(an estimate from the first 32 characters\)/)

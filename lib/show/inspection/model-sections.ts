@@ -1,4 +1,5 @@
 /** The sections on the whole model: what was inspected, load, knock-out, routers, saturation. */
+import { inBits } from '../../base/numbers'
 import { escaped } from '../escaped'
 import { experts, type InspectedLayer, type Inspection } from './contents'
 import { type Cell, heatTable, number, paragraph, percent, scrolling, section, signed } from './html'
@@ -17,7 +18,7 @@ export function facts({ model, layers, source, characters, available, knockOut }
       `${count(model.parameters)} parameters${active}. ${layers.length} layers of ${model.numExperts} experts, ${model.topK} for each token.`,
     ),
     paragraph(
-      `Observed on ${split} of the validation split of ${source}, in contexts of up to ${model.blockSize}. Validation loss ${number(knockOut.loss, 4)} nats (${kind}).`,
+      `Observed on ${split} of the validation split of ${source}, in contexts of up to ${model.blockSize}. Validation loss ${number(knockOut.loss, 4)} nats (${kind}), ${inBits(knockOut.loss)}.`,
     ),
   ].join('\n')
 }

@@ -225,7 +225,7 @@ describe('npm run export', () => {
   }
   test('measures the text that the run was trained on, and says what the precision costs', async () => {
     expect(await exported(undefined, { prompt: 'abc' })).toMatch(
-      /MB, int8 weights\nloss of 31 characters of validation text: \d\.\d{5} nats \(fp32: \d\.\d{5}, [+-]0\.\d{5}; \d+\.\d\d % of the choices/,
+      /MB, int8 weights\nloss of 31 characters of validation text: \d\.\d{5} nats \(fp32: \d\.\d{5}, [+-]0\.\d{5}; \d+\.\d\d % of the choices of experts change\), \d\.\d{4} bits per character/,
     )
     expect(openPage(readFileSync(out, 'utf8')).data.prompt).toBe('abc')
   })
