@@ -66,7 +66,7 @@ async function runNotebook(name: NotebookName, full: boolean, scratch: string): 
     name,
     scratch,
     full ? undefined : shortSteps,
-    checks.map(([file]) => join(__dirname, file)),
+    checks.map(([file]) => join(projectRoot(), 'test/notebooks', file)),
   )
   if (full) {
     const kept = { ...notebook, cells: notebook.cells.filter(({ metadata }) => !metadata.check) }

@@ -5,7 +5,7 @@
 import { TensorError, TraceError } from '../../base/errors'
 import { backend, typeOf } from '../tensor/op'
 import { type Tensor, tf } from '../tensor/tf'
-import { releaseVariable, settleVariables } from '../tensor/variables'
+import { settleVariables } from '../tensor/variables'
 import { tensorflow } from '../tensorflow/c-api'
 import { tensorflowContext } from '../tensorflow/context'
 import { StateSnapshot, show } from './javascript-state'
@@ -73,6 +73,7 @@ function unflatten(value: Structure, tensors: Iterator<Tensor>): Structure {
 /** A trace, ready to run. */
 interface Ready {
   readonly graph: Omit<Trace, 'nodes'>
+  readonly held: Held
   /** JavaScript state when it was traced. */
   readonly state: StateSnapshot
   /** Calls since it was traced. */
@@ -84,22 +85,17 @@ interface Ready {
   readonly traceAgain: () => Trace
 }
 
-/** The traces of a function, by the shapes of its arguments. */
-type Traces = Map<string, Ready>
+/** What TensorFlow holds of a trace. */
+type Held = Pick<Trace, 'name' | 'resources'>
 
-/** Frees traces when their function goes. */
-function free(traces: Traces): void {
-  for (const { graph } of traces.values()) freeFunction(graph)
-  traces.clear()
-}
-
-function freeFunction({ name, variables }: Ready['graph']): void {
+function freeFunction({ name, resources }: Held): void {
   const { call, status } = tensorflow()
   call.TFE_ContextRemoveFunction(tensorflowContext().pointer, name, status)
-  for (const variable of variables) releaseVariable(variable)
+  for (const resource of resources) resource.release()
 }
 
-const dropped = new FinalizationRegistry<Traces>(free)
+/** Frees functions whose compiled one was collected; what leads there must not keep it, as a trace does. */
+const collected = new FinalizationRegistry<ReadonlySet<Held>>((functions) => functions.forEach(freeFunction))
 
 /** Calls before the second, third, ... check of a trace: each costs what tracing costs without writing the graph, a fifth. */
 const nextCheck = (call: number): number => (call < 33 ? 2 * call - 1 : 4 * call - 3)
@@ -122,22 +118,28 @@ const mostShortTraces = 3
  * @throws TraceError from the first call, if something cannot be traced; from a later one, if JavaScript state has changed the graph
  */
 export function compile<Args extends unknown[], R>(fn: (...args: Args) => R, options: CompileOptions = {}): Compiled<(...args: Args) => R> {
-  const traces: Traces = new Map()
+  const traces = new Map<string, Ready>()
+  const functions = new Set<Held>()
+  const free = (held: Held): void => {
+    functions.delete(held)
+    freeFunction(held)
+  }
   const name = fn.name || 'function'
   const shortTraces = new Map<string, number>()
   const newTrace = (args: Args, tensors: readonly Tensor[]): Ready => {
     const start = performance.now()
     options.onTrace?.({ name, done: false, milliseconds: 0, operations: 0 })
     const ready = prepare(fn as (...args: unknown[]) => unknown, args as unknown as Structure[], tensors)
+    functions.add(ready.held)
     options.onTrace?.({ name, done: true, milliseconds: performance.now() - start, operations: ready.graph.operations })
     return ready
   }
   /** Gives a trace up whose JavaScript state has changed. */
-  const isOutdated = (key: string, { state, calls, graph }: Ready): boolean => {
+  const isOutdated = (key: string, { state, calls, held }: Ready): boolean => {
     const change = state.change()
     if (!change) return false
     traces.delete(key)
-    freeFunction(graph)
+    free(held)
     const count = calls < fewCalls ? (shortTraces.get(key) ?? 0) + 1 : 0
     shortTraces.set(key, count)
     if (count >= mostShortTraces)
@@ -164,9 +166,13 @@ export function compile<Args extends unknown[], R>(fn: (...args: Args) => R, opt
       console.log(printTrace(name, again, lines))
     }
   }
-  const result = Object.assign(compiled, { dispose: () => free(traces), print }) as Compiled<typeof compiled>
+  const dispose = (): void => {
+    traces.clear()
+    functions.forEach(free)
+  }
+  const result = Object.assign(compiled, { dispose, print }) as Compiled<typeof compiled>
   Object.defineProperty(result, 'traces', { get: () => traces.size })
-  dropped.register(result, traces)
+  collected.register(result, functions)
   return result
 }
 
@@ -184,10 +190,11 @@ function prepare(fn: (...args: unknown[]) => unknown, args: readonly Structure[]
     return results
   }
   const { nodes: _, ...graph } = trace(shapes, call)
+  const held = { name: graph.name, resources: graph.resources }
   const { state } = last as unknown as { state: StateSnapshot } // a trace calls the function
   const resultOf = (values: Iterator<Tensor>): Structure => unflatten(last?.structure, values)
   const traceAgain = (): Trace => trace(shapes, call, true)
-  return { graph, state, resultOf, traceAgain, calls: 0, nextCheck: 2 }
+  return { graph, held, state, resultOf, traceAgain, calls: 0, nextCheck: 2 }
 }
 
 /** Compares a trace with what the function would become now. */

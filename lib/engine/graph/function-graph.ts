@@ -9,7 +9,7 @@
 import { TraceError } from '../../base/errors'
 import { typeOf } from '../tensor/op'
 import type { Variable } from '../tensor/tf'
-import { releaseVariable, useVariable } from '../tensor/variables'
+import { type Resource, useVariable } from '../tensor/variables'
 import type { Pointer, TfOutput } from '../tensorflow/c-api'
 import { GraphBuilder } from '../tensorflow/graph-builder'
 import { attributeType, type OpAttribute } from '../tensorflow/types'
@@ -28,6 +28,8 @@ export class FunctionGraph {
   operations = 0
   private readonly builder = new GraphBuilder()
   private readonly handles = new Map<Variable, TfOutput>()
+  /** Of its variables; whoever frees the function releases them. */
+  readonly resources: Resource[] = []
   private readonly reads = new Map<Variable, TfOutput>()
   /** What the next write to a variable waits for. */
   private readonly before = new Map<Variable, Pointer[]>()
@@ -157,13 +159,15 @@ export class FunctionGraph {
   private handle(variable: Variable): TfOutput {
     const known = this.handles.get(variable)
     if (known) return known
+    const resource = useVariable(variable)
+    this.resources.push(resource)
     const handle = this.one(
       'VarHandleOp',
       [],
       [
         type('dtype', typeOf(variable)),
         { name: 'shape', type: attributeType.shape, value: variable.shape },
-        { name: 'shared_name', type: attributeType.string, value: useVariable(variable) },
+        { name: 'shared_name', type: attributeType.string, value: resource.name },
         { name: 'container', type: attributeType.string, value: '' },
       ],
     )
@@ -222,6 +226,6 @@ export class FunctionGraph {
 
   /** Gives up a function that was not finished. */
   abandon(): void {
-    for (const variable of this.variables) releaseVariable(variable)
+    for (const resource of this.resources) resource.release()
   }
 }

@@ -22,7 +22,7 @@ import { TraceError } from '../../base/errors'
 import { backend } from '../tensor/op'
 import { livingVariables } from '../tensor/runtime'
 import type { Tensor, Variable } from '../tensor/tf'
-import { separateVariables } from '../tensor/variables'
+import { type Resource, separateVariables } from '../tensor/variables'
 import { FunctionGraph } from './function-graph'
 import { Pass, ProbeClash, sameRefs } from './pass'
 import { Recorder } from './recorder'
@@ -37,6 +37,8 @@ export interface Trace {
   readonly results: readonly Ref[]
   /** The variables that it reads or writes. */
   readonly variables: readonly Variable[]
+  /** Theirs; whoever frees the function releases them. */
+  readonly resources: readonly Resource[]
   /** Those that it writes. */
   readonly assigned: ReadonlySet<Variable>
   /** How many operations it has. */
@@ -111,7 +113,8 @@ function traceAbove(largest: number, ...[argumentShapes, call, withSites = false
     const name = recorder.finish(results, assignments)
     const assigned = new Set(assignments.map(({ variable }) => variable))
     const check = (): void => alone(() => attempt(() => compare(1)))
-    return { name, nodes, results, variables: graph.variables, assigned, operations: graph.operations, check }
+    const { variables, resources } = graph
+    return { name, nodes, results, variables, resources, assigned, operations: graph.operations, check }
   } catch (error) {
     graph.abandon()
     if (error instanceof Difference) throw explained(error, ', which depends on data and would be frozen into the graph')

@@ -8,6 +8,7 @@ import { TensorError } from '../../base/errors'
 import { lazyExport } from '../../base/lazy-export'
 import { newBinding, type TfjsBinding } from '../tensorflow/binding'
 import { loadTfjsNode, type NodeBackend } from './tfjs-node'
+import { listVariablesWeakly, type VariableEngine } from './weak-variables'
 
 export type { DataType, Rank, Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, TensorLike, Variable } from '@tensorflow/tfjs'
 export type { NodeBackend } from './tfjs-node'
@@ -37,6 +38,7 @@ function load(): { tf: Tfjs; binding: TfjsBinding } {
   const binding = newBinding()
   tf.registerBackend('tensorflow', () => new Backend(binding, '@tensorflow/tfjs-node-gpu'), 3)
   tf.setBackend('tensorflow')
+  listVariablesWeakly(tf.engine() as unknown as VariableEngine)
   return { tf, binding }
 }
 
@@ -108,7 +110,7 @@ export function giveData(variable: Variable, id: number): object {
   return dataId
 }
 
-/** Every variable that was made and not disposed of. */
+/** Every variable that was made and neither disposed of nor collected. */
 export const livingVariables = (): Variable[] => Object.values(engine().registeredVariables)
 
 /** Calls a function with every op that a gradient may flow through, when it has run. */

@@ -19,21 +19,22 @@ const isShared = (variable: Variable): boolean => backend().tensorMap.get(variab
 /** Names that no resource has any more, by type and shape. TensorFlow keeps something for every name that it has seen, so they are used again. */
 const freeNames = new Map<string, string[]>()
 
-/** A variable's resource. */
-class Resource {
+/** A variable's resource; it does not keep the variable. */
+export class Resource {
   readonly name: string
   readonly handle: Pointer
   readonly dtype: number
+  /** Type and shape. */
+  private readonly kind: string
+  isDeleted = false
   /** Compiled functions that know it by its name. */
   users = 0
   /** The tfjs data that stands for it, and its number, while there is one: the variable's own, or what clones have kept of it. */
   private proxy: { dataId: object; readonly id: number } | undefined
 
-  constructor(
-    readonly variable: Variable,
-    private readonly onUnused: () => void,
-  ) {
+  constructor(variable: Variable) {
     this.dtype = typeOf(variable)
+    this.kind = `${this.dtype}[${variable.shape}]`
     this.name = freeNames.get(this.kind)?.pop() ?? tensorflowContext().newName('variable')
     const attributes = [
       { name: 'dtype', type: attributeType.type, value: this.dtype },
@@ -43,15 +44,11 @@ class Resource {
     this.handle = at(tensorflowContext().execute('VarHandleOp', attributes, [], 1), 0)
   }
 
-  private get kind(): string {
-    return `${this.dtype}[${this.variable.shape}]`
-  }
-
   /** The variable's value is here, and nothing else shares its data if it is about to change. */
-  settle(changes: boolean): void {
-    const { variable, proxy } = this
+  settle(variable: Variable, changes: boolean): void {
+    const { proxy } = this
     if (variable.isDisposed) throw new TensorError(`got the variable ${variable.name} to read or to change, which was disposed of`)
-    const { isHere } = this
+    const isHere = this.holds(variable)
     if (isHere && !(changes && isShared(variable))) return
     // Clones share the data: it becomes a tensor of its own.
     if (proxy) backend().tensorMap.get(proxy.dataId).id = binding().snapshot(proxy.id)
@@ -61,8 +58,8 @@ class Resource {
   }
 
   /** Whether the variable's value is here and not in data of its own. */
-  get isHere(): boolean {
-    return this.proxy?.dataId === this.variable.dataId
+  holds(variable: Variable): boolean {
+    return this.proxy?.dataId === variable.dataId
   }
 
   /** A compiled function fewer. */
@@ -81,37 +78,34 @@ class Resource {
     tensorflowContext().execute('DestroyResourceOp', [], [this.handle], 0)
     tensorflow().call.TFE_DeleteTensorHandle(this.handle)
     freeNames.set(this.kind, [...(freeNames.get(this.kind) ?? []), this.name])
-    this.onUnused()
+    this.isDeleted = true
   }
 }
 
-const resources = new Map<Variable, Resource>()
+const resources = new WeakMap<Variable, Resource>()
 
 /** A variable's resource, which is made if there is none. */
 function resourceOf(variable: Variable): Resource {
   const known = resources.get(variable)
-  if (known) return known
-  const made = new Resource(variable, () => resources.delete(variable))
+  if (known && !known.isDeleted) return known
+  const made = new Resource(variable)
   resources.set(variable, made)
   return made
 }
 
-/** A compiled function begins to use a variable; `release` ends it. @returns the name of the variable's resource */
-export function useVariable(variable: Variable): string {
+/** A compiled function begins to use a variable; `release` of the resource ends it. */
+export function useVariable(variable: Variable): Resource {
   const resource = resourceOf(variable)
   resource.users++
-  return resource.name
+  return resource
 }
-
-/** A compiled function no longer uses a variable. */
-export const releaseVariable = (variable: Variable): void => resources.get(variable)?.release()
 
 /**
  * Before a compiled function runs: what was assigned in eager code goes to the resources, and clones of what changes get their own data.
  * @throws TensorError if a variable was disposed of
  */
 export function settleVariables(variables: Iterable<Variable>, changed: ReadonlySet<Variable>): void {
-  for (const variable of variables) resourceOf(variable).settle(changed.has(variable))
+  for (const variable of variables) resourceOf(variable).settle(variable, changed.has(variable))
 }
 
 /**
@@ -134,7 +128,7 @@ export function updateVariables(
 export function separateVariables(): void {
   for (const variable of livingVariables().filter(isShared)) {
     const resource = resources.get(variable)
-    if (resource?.isHere) resource.settle(true)
+    if (resource?.holds(variable)) resource.settle(variable, true)
     else {
       const attributes = [{ name: 'T', type: attributeType.type, value: typeOf(variable) }]
       const [copy] = binding().executeOp('Identity', attributes, backend().getInputTensorIds([variable]), 1)

@@ -9,6 +9,7 @@ import { endCell, startCell } from '../../base/interrupt'
 import { type Run, runOrLast, within } from './context'
 import type { Report } from './errors'
 import type { Executor } from './executor'
+import { collectGarbage } from './garbage'
 import { complete, inspect } from './inspection'
 import { Output } from './output'
 import { ts } from './typescript'
@@ -87,6 +88,7 @@ export class Server extends jupyter.ZmqServer {
       const leftOut = 'ename' in content && next.request.stop_on_error !== false ? await this.sentBefore() : []
       next.answer(content)
       for (const { answer } of leftOut) answer({ status: 'aborted', execution_count: this.count })
+      await collectGarbage()
     }
     this.working = false
   }

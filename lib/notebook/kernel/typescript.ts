@@ -78,6 +78,19 @@ const createWatchCompilerHost = (
   const create = original.createWatchCompilerHost as (...args: unknown[]) => ReturnType<typeof createWatchCompilerHost> // the overload for files
   const host = create(files, { ...options, disableTopLevelAwait: false, inlineSourceMap: true }, ...rest)
   host.createProgram = withoutFiles(host.createProgram)
+  // tslab takes every timer for the one that compiles the next cell. When files change, lib's say, there is a second one: it is not tslab's.
+  const { setTimeout: compileLater, clearTimeout: compileNot } = host
+  const others = new Set<unknown>()
+  host.setTimeout = (callback, milliseconds, ...rest) => {
+    if (callback.name !== 'invalidateResolutionsOfFailedLookup') return compileLater?.(callback, milliseconds, ...rest)
+    const timer = setTimeout(callback, milliseconds).unref()
+    others.add(timer)
+    return timer
+  }
+  host.clearTimeout = (timer) => {
+    if (others.delete(timer)) clearTimeout(timer as NodeJS.Timeout)
+    else compileNot?.(timer)
+  }
   return host
 }
 
