@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** Growth since the last collection. */
-const growth = 64e6 // bytes
+const growth = 32e6 // bytes
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
