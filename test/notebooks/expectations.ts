@@ -62,7 +62,7 @@ const expectations = {
       'ln 65 is 4.174',
       'balanced: 0.0100',
       'MatMul of [16, 64], [128, 65]',
-      '`return tf.matMul(row, model.head.weight);`',
+      'line 3: `return tf.matMul(row, model.head.weight)`',
     ],
   },
   makeMoE_Routing_Laboratory: {
