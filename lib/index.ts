@@ -6,9 +6,14 @@
 // Config, errors, text
 export { type Config, type ModelConfig, preset, presets, type TrainConfig, validateConfig } from './makemoe/config'
 export * from './base/errors'
+export { ByteTokenizer } from './makemoe/text/byte-tokenizer'
 export { CharTokenizer } from './makemoe/text/char-tokenizer'
 export { loadCorpus } from './makemoe/text/corpus'
 export { Dataset } from './makemoe/text/dataset'
+export { encodeCorpus } from './makemoe/text/encode-corpus'
+export type { Tokenizer, TokenizerKind } from './makemoe/text/tokenizer'
+export { tokenizers } from './makemoe/text/tokenizers'
+export { WordTokenizer } from './makemoe/text/word-tokenizer'
 
 // Tensors, random streams, graphs
 export { compile, type Compiled } from './engine/graph/compile'

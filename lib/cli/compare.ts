@@ -13,13 +13,13 @@ import type { Measurement } from '../lab/measurement'
 import { comparisonTable, describeComparison, summarize } from '../lab/summary'
 import { type ComparisonName, comparisons, type Variants } from '../lab/variants'
 import { type Config, preset, validateConfig } from '../makemoe/config'
-import { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import { datasetOf } from '../makemoe/text/dataset'
+import { type TokenizerName, tokenizers } from '../makemoe/text/tokenizers'
 import { comparisonCurves, comparisonLosses } from '../show/plot/comparison'
 import { figurePage } from '../show/plot/html'
 import { compiler } from './compiler'
 import { natural } from './option-values'
-import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption } from './options'
+import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, tokenizerOption } from './options'
 import { importFile } from './parts'
 import { paths } from './setup/paths'
 import { endWithoutTerminal, stoppedStatus, stopSignal } from './stopping'
@@ -27,6 +27,7 @@ import { setUpQuietly, textDescription, textOf } from './text-of'
 import { lineInPlace, throttledLog } from './throttled-log'
 
 interface CompareCommandOptions {
+  readonly tokenizer: TokenizerName
   readonly preset: string
   readonly what?: ComparisonName
   /** A file with variants of one's own. */
@@ -66,6 +67,7 @@ export function register(program: Command): void {
     .option('--seeds <number>', 'trainings of each variant, with the seeds from --seed on', natural, 3)
     .option('--out <folder>', 'where results are kept; what is there is not trained again (default: data/runs/compare)')
     .option('--text <text>', textDescription('the text to learn', 'Tiny Shakespeare'))
+    .addOption(tokenizerOption().default('char'))
   addConfigOptions(addEagerOption(command), defaults).action(async (options: CompareCommandOptions & Readonly<Record<string, unknown>>) => {
     const config = sharedConfig(options.preset, configOptions(options))
     await setUpQuietly(options.text)
@@ -83,7 +85,7 @@ async function compareVariants(config: Config, options: CompareCommandOptions): 
   const { name, variants: unordered, partsSource } = await chosen(config, options)
   const variants = withFirst(unordered, options.against)
   const corpus = await textOf(options)
-  const tokenizer = CharTokenizer.fromText(corpus.pieces())
+  const tokenizer = tokenizers[options.tokenizer].fromText(corpus.pieces())
   const folder = options.out ?? join(paths.runs(), 'compare')
   const seeds = Array.from({ length: options.seeds }, (_, i) => config.seed + i)
   const all = Object.keys(variants).length * seeds.length

@@ -46,11 +46,15 @@ async function evaluateCheckpoint(options: EvaluateOptions): Promise<void> {
   const onProgress = (share: number): void => {
     lineInPlace.show(`${(100 * share).toFixed(0)} %`)
   }
-  const result = exactLoss(lossSum, dataset, lineInPlace.isShown ? { onProgress } : {})
+  const result = exactLoss(lossSum, dataset, { tokenizer, ...(lineInPlace.isShown ? { onProgress } : {}) })
   lineInPlace.clear()
   if (options.json) console.log(JSON.stringify({ ...result, split: 'val', text: corpus.source }))
-  else
+  else {
+    const { nats, bitsPerCharacter, characters, tokens } = result
+    const each = tokens === characters ? '' : ' per token'
+    const inTokens = tokens === characters ? '' : ` (${tokens} tokens)`
     console.log(
-      `validation loss ${result.nats.toFixed(4)} nats, ${result.bitsPerCharacter.toFixed(4)} bits per character, over ${result.characters} characters of ${corpus.source}`,
+      `validation loss ${nats.toFixed(4)} nats${each}, ${bitsPerCharacter.toFixed(4)} bits per character, over ${characters} characters${inTokens} of ${corpus.source}`,
     )
+  }
 }

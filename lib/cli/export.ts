@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../base/files'
 import { inBits } from '../base/numbers'
 import { partNamesOf } from '../makemoe/part-names'
 import { datasetOf } from '../makemoe/text/dataset'
+import { charactersOf } from '../makemoe/text/tokenizers'
 import { pageOf } from '../notebook/model-page'
 import { loadCheckpoint, partsOf } from '../runs/checkpoint'
 import { checkpointIn } from '../runs/run-folder'
@@ -56,6 +57,7 @@ export async function exportPage(options: ExportOptions): Promise<void> {
     )
   const { parts, partsFile } = await loadParts(options.parts)
   const { model, tokenizer, text } = loadCheckpoint(folder, parts, partsFile)
+  const vocabulary = charactersOf(tokenizer, 'a page')
   const corpus = await textOf(options, text)
   const validation = datasetOf(tokenizer, corpus, model.config.blockSize).splits.val
   const onProgress = (share: number): void => {
@@ -63,7 +65,7 @@ export async function exportPage(options: ExportOptions): Promise<void> {
   }
   let page: Page
   try {
-    page = pageOf(model, tokenizer.vocabulary, {
+    page = pageOf(model, vocabulary, {
       precision,
       validation,
       characters,

@@ -1,6 +1,8 @@
 /** What the commands share: the config's fields as options, options that several have, and what is set up before a command works. */
 import { type Command, Option } from 'commander'
+import { keysOf } from '../base/assertions'
 import { type Config, configFields, presets } from '../makemoe/config'
+import { tokenizers } from '../makemoe/text/tokenizers'
 import { number } from './option-values'
 
 /** `--learning-rate` of `learningRate`. */
@@ -40,6 +42,9 @@ export function configOptions(options: Readonly<Record<string, unknown>>): Parti
 /** Option --preset. */
 export const presetOption = (description: string): Option =>
   new Option('--preset <name>', description).choices(Object.keys(presets)).default('default')
+
+/** Option --tokenizer. */
+export const tokenizerOption = (): Option => new Option('--tokenizer <name>', 'what a token is').choices(keysOf(tokenizers))
 
 /** Options of the commands that work on a trained model. */
 export interface CheckpointOptions {

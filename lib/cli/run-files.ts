@@ -6,13 +6,15 @@ import { createStreams } from '../engine/tensor/streams'
 import type { Config } from '../makemoe/config'
 import type { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import { generate } from '../makemoe/model/sampler'
-import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
+import { CharTokenizer } from '../makemoe/text/char-tokenizer'
+import { encodeText, type Tokenizer } from '../makemoe/text/tokenizer'
 import type { Compile } from '../makemoe/train/compile'
 import { Reports } from '../makemoe/train/metrics'
 import { metricsIn } from '../runs/track/metrics-file'
 import { figurePage } from '../show/plot/html'
 import { type LossCurve, lossCurves, smoothed } from '../show/plot/losses'
 import { deadExperts, loadFigure } from '../show/plot/routing-load'
+import { usualPrompt } from './generate'
 
 /** At most some 500 points of a curve: the page is written again and again while training goes on. */
 function thinned(curve: LossCurve): LossCurve {
@@ -59,7 +61,7 @@ export function writeCurves(folder: string, training: boolean): void {
 export function writeSample(
   folder: string,
   model: SparseMoELanguageModel,
-  tokenizer: CharTokenizer,
+  tokenizer: Tokenizer,
   { noiseMode, seed }: Pick<Config, 'noiseMode' | 'seed'>,
   tokens: number,
   compile: Compile,
@@ -68,7 +70,8 @@ export function writeSample(
   const ids: number[] = []
   // The original's growing window would be traced for each length.
   const makeStep: Compile = likeMakemoe ? (step) => step : compile
-  for (const [id] of generate(model, [[0]], { tokens, streams: createStreams(seed), likeMakemoe, makeStep })) ids.push(id ?? 0)
+  const start = tokenizer instanceof CharTokenizer ? [0] : Array.from(encodeText(tokenizer, usualPrompt(tokenizer))) // as the original
+  for (const [id] of generate(model, [start], { tokens, streams: createStreams(seed), likeMakemoe, makeStep })) ids.push(id ?? 0)
   const sample = tokenizer.decode(ids)
   writeFileAtomic(join(folder, 'sample.txt'), `${sample}\n`)
   return sample

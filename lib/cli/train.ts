@@ -16,10 +16,12 @@ import { partNamesOf } from '../makemoe/part-names'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import type { Corpus } from '../makemoe/text/corpus'
 import { datasetOf } from '../makemoe/text/dataset'
+import { nameOfTokenizer, type TokenizerName, tokenizers } from '../makemoe/text/tokenizers'
 import type { Compile } from '../makemoe/train/compile'
 import { buildModel, type Checkpoint, describeCheckpoint } from '../runs/checkpoint'
 import { type Member, type Parallelism, parallelisms } from '../runs/cluster/member'
 import { joinWorkers } from '../runs/cluster/worker'
+import type { Parts } from '../runs/parts'
 import { type Run, type RunOptions, resumeRun, startRun, stepsBetweenCheckpoints } from '../runs/run'
 import { keptCheckpoints, loadTrainingState } from '../runs/run-folder'
 import { type RunStatus, readRunRecord } from '../runs/track/run-record'
@@ -31,7 +33,7 @@ import { lookingAhead } from './evaluate'
 import { requireGpu } from './gpu'
 import { endWithLauncher } from './launcher'
 import { natural, naturalOrZero, number } from './option-values'
-import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption } from './options'
+import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, tokenizerOption } from './options'
 import { loadParts } from './parts'
 import { writeCurves, writeSample } from './run-files'
 import { newRunPath, projectRoot } from './setup/paths'
@@ -44,6 +46,7 @@ import { trainWithWorkers } from './workers'
 interface TrainOptions {
   readonly preset: string
   readonly text?: string
+  readonly tokenizer?: TokenizerName
   readonly out?: string
   readonly sample: number
   readonly eager?: boolean
@@ -76,8 +79,9 @@ export function register(program: Command): void {
     )
     .option('--mlflow', 'the same as --tracker mlflow')
     .option('--text <text>', textDescription('the text to learn', "Tiny Shakespeare; with --resume, the run's own"))
+    .addOption(tokenizerOption())
     .option('--out <folder>', "the run's folder (default: data/runs/<preset>-<seed>-<time>)")
-    .option('--sample <number>', 'characters to write at the end; 0: none', naturalOrZero, 500)
+    .option('--sample <number>', 'characters to write at the end (tokens, where they are words or bytes); 0: none', naturalOrZero, 500)
     .option('--gpu', 'insist on a GPU')
   addConfigOptions(command)
     .optionsGroup('Several processes:')
@@ -137,11 +141,13 @@ async function train(options: TrainOptions, config: Config, given: Partial<Confi
   // Of several workers, one that a signal reaches before they have joined just ends; later they stop together, between two steps.
   const signal = stopSignal()
   const { parts, partsFile } = await loadParts(options.parts)
+  if (parts.tokenizer && options.tokenizer !== undefined)
+    throw new ConfigError(`tokenizer: got ${options.tokenizer}, and another one from ${options.parts}, expected one of them`)
   if (!member && (await isStopped(signal))) {
     console.log(`stopped by ${signal.reason} before the training began: there is nothing to save; the same command starts it again`)
     return stoppedStatus(signal)
   }
-  const saved = folder === undefined ? undefined : savedRun(folder, given)
+  const saved = folder === undefined ? undefined : savedRun(folder, given, parts, options.tokenizer)
   const { steps } = { ...config, ...saved?.config, ...given }
   const progress = worker.leads ? showProgress(steps) : noProgress
   const compile = compiler(options.eager, progress.line)
@@ -161,16 +167,27 @@ async function train(options: TrainOptions, config: Config, given: Partial<Confi
 
 /** A new run. */
 function start(config: Config, corpus: Corpus, options: TrainOptions, common: Common): Run<SparseMoELanguageModel> {
-  const tokenizer = CharTokenizer.fromText(corpus.pieces())
+  const kind = common.parts?.tokenizer ?? tokenizers[options.tokenizer ?? 'char']
+  const tokenizer = kind.fromText(corpus.pieces())
   const dataset = datasetOf(tokenizer, corpus, config.blockSize)
   const streams = createStreams(config.seed)
   const model = buildModel(config, tokenizer.vocabSize, streams.init, common.parts)
-  const characters = dataset.splits.train.length + dataset.splits.val.length
-  common.warn?.(`text: ${corpus.source}, ${characters} characters, ${tokenizer.vocabSize} different`)
+  const tokens = dataset.splits.train.length + dataset.splits.val.length
+  const size = tokenizer instanceof CharTokenizer ? `${tokens} characters` : `${corpus.characterCount()} characters, ${tokens} tokens`
+  common.warn?.(`text: ${corpus.source}, ${size}, ${tokenizer.vocabSize} different`)
   common.warn?.(`parameters: ${model.parameterCount() / 1e6} M (${model.activeParameterCount() / 1e6} M active per token)`)
   const path = options.out ?? (common.worker?.leads ? newRunPath(options.preset, config.seed) : '')
   try {
-    return startRun(path, { ...common, model, tokenizer, dataset, config, streams, textPath: recordedPath(options.text) })
+    return startRun(path, {
+      ...common,
+      model,
+      tokenizer,
+      dataset,
+      config,
+      streams,
+      textPath: recordedPath(options.text),
+      textSha256: corpus.sha256(),
+    })
   } catch (error) {
     if (options.out === undefined && path !== '') rmSync(path, { recursive: true, force: true }) // newRunPath made it for this run alone
     throw error
@@ -183,9 +200,12 @@ interface SavedRun extends Pick<Checkpoint, 'config' | 'tokenizer' | 'text'> {
 }
 
 /** The run to resume. @throws CheckpointError, ConfigError */
-function savedRun(folder: string, given: Partial<Config>): SavedRun {
+function savedRun(folder: string, given: Partial<Config>, parts: Parts, wanted: TokenizerName | undefined): SavedRun {
   const { path, state, textSha256 } = loadTrainingState(folder)
-  const described = describeCheckpoint(path)
+  const described = describeCheckpoint(path, parts)
+  const tokenizer = nameOfTokenizer(described.tokenizer) ?? "a person's own"
+  if (wanted !== undefined && wanted !== tokenizer)
+    throw new ConfigError(`tokenizer: got ${wanted}, but the run to resume has ${tokenizer}`)
   requireSameConfig(described.config, given)
   const { steps } = { ...described.config, ...given }
   // A run may have been killed after its last step, before its weights and its sample were written: then only that is left to do.
@@ -199,11 +219,9 @@ function savedRun(folder: string, given: Partial<Config>): SavedRun {
 function resume(folder: string, saved: SavedRun, corpus: Corpus, steps: number, common: Common): Run<SparseMoELanguageModel> {
   const { config, tokenizer, textSha256 } = saved
   const difference = textDifference(corpus, { sha256: textSha256 })
-  if (difference !== undefined) {
-    const { vocabSize } = CharTokenizer.fromText(corpus.pieces())
-    throw new CheckpointError(`${difference}; it has ${vocabSize} characters, the run's ${tokenizer.vocabSize}`)
-  }
-  return resumeRun(folder, { ...common, dataset: datasetOf(tokenizer, corpus, config.blockSize), steps })
+  if (difference !== undefined) throw new CheckpointError(difference)
+  const dataset = datasetOf(tokenizer, corpus, config.blockSize)
+  return resumeRun(folder, { ...common, dataset, steps, textSha256 })
 }
 
 /** What a tracker shows of a run besides its config. */

@@ -5,8 +5,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { TensorError } from '../base/errors'
 import { type Tensor, tf } from '../engine/tensor/tf'
-import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import type { Dataset } from '../makemoe/text/dataset'
+import type { Tokenizer } from '../makemoe/text/tokenizer'
+import { charactersOf } from '../makemoe/text/tokenizers'
 import type { Stateful } from '../makemoe/train/state-dict'
 import { setStreamCounters, streamCounters } from '../makemoe/train/training-state'
 import type { Inspection } from '../show/inspection/contents'
@@ -37,14 +38,10 @@ const saturationCharacters = 8192
 
 /**
  * Inspects a model.
- * @throws TensorError if no layer can be observed; whatever reason the signal has, if it stops the inspection
+ * @throws ConfigError if its tokens are not characters; TensorError if no layer can be observed; whatever reason the signal has, if it stops the inspection
  */
-export async function inspect(
-  model: InspectedModel,
-  tokenizer: CharTokenizer,
-  dataset: Dataset,
-  options: InspectOptions,
-): Promise<Inspection> {
+export async function inspect(model: InspectedModel, tokenizer: Tokenizer, dataset: Dataset, options: InspectOptions): Promise<Inspection> {
+  const vocabulary = charactersOf(tokenizer, 'an inspection')
   const { streams, compile = (fn) => fn, signal, folder, onProgress = () => {}, shown = 1500 } = options
   const forward = compile(function observation(x: Tensor) {
     return observed((ctx) => model.forward(x, ctx), { training: false, streams })
@@ -90,7 +87,7 @@ export async function inspect(
       blockSize: model.config.blockSize,
     },
     source: options.source,
-    vocabulary: tokenizer.vocabulary,
+    vocabulary,
     occurrences: occurrences(ids, tokenizer.vocabSize),
     classes: characterClasses,
     classOccurrences: occurrences(classes, characterClasses.length),

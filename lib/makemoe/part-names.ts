@@ -7,6 +7,7 @@ import { nearest } from '../base/nearest'
  * - `architecture`: what the model computes.
  * - `learning`: how the model starts and what it minimizes; it computes the same.
  * - `training`: how it is trained; the model knows nothing of it.
+ * - `text`: what its token ids stand for.
  */
 export const partNames = {
   router: 'architecture',
@@ -17,6 +18,7 @@ export const partNames = {
   init: 'learning',
   optimizer: 'training',
   schedule: 'training',
+  tokenizer: 'text',
 } as const
 
 export type PartName = keyof typeof partNames

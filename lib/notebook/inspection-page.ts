@@ -4,8 +4,8 @@ import { interruptSignal } from '../base/interrupt'
 import { compile } from '../engine/graph/compile'
 import { createStreams } from '../engine/tensor/streams'
 import { type InspectedModel, type InspectOptions, inspect } from '../lab/inspect'
-import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import type { Dataset } from '../makemoe/text/dataset'
+import type { Tokenizer } from '../makemoe/text/tokenizer'
 import { renderInspection } from '../show/inspection/render'
 import type { HtmlView } from './display'
 import { pageView } from './page-view'
@@ -17,7 +17,7 @@ import { pageView } from './page-view'
  */
 export async function inspectionPage(
   model: InspectedModel,
-  tokenizer: CharTokenizer,
+  tokenizer: Tokenizer,
   dataset: Dataset,
   { file = 'inspect.html', title = 'What the experts do', ...options }: Partial<InspectOptions> & { file?: string; title?: string } = {},
 ): Promise<HtmlView> {

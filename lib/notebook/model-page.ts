@@ -4,6 +4,8 @@ import { ConfigError } from '../base/errors'
 import { createStreams, disposeStreams } from '../engine/tensor/streams'
 import { type Tensor, tf } from '../engine/tensor/tf'
 import type { Context } from '../makemoe/nn/context'
+import type { Tokenizer } from '../makemoe/text/tokenizer'
+import { charactersOf } from '../makemoe/text/tokenizers'
 import { makePage, type Page, type PageModel, type PageOptions } from '../show/page/page'
 import { isNoisy } from '../show/page/parameters'
 import type { HtmlView } from './display'
@@ -35,13 +37,13 @@ export function pageOf(model: ShowableModel, vocabulary: readonly string[], opti
 /**
  * The page of a model, for a notebook: written as `file` (default: model.html), which lies in the notebook's folder, where Jupyter finds it,
  * and an iframe of it for `show`.
- * @throws ConfigError that says why, if the page's engine cannot stand for this model
+ * @throws ConfigError that says why, if the page's engine cannot stand for this model, or its tokens are not characters
  */
 export function modelPage(
   model: ShowableModel,
-  tokenizer: { readonly vocabulary: readonly string[] },
+  tokenizer: Tokenizer | { readonly vocabulary: readonly string[] },
   { file = 'model.html', characters = 4000, ...options }: PageOptions & { readonly file?: string } = {},
 ): HtmlView {
-  const { html } = pageOf(model, tokenizer.vocabulary, { characters, ...options })
+  const { html } = pageOf(model, charactersOf(tokenizer, 'a page'), { characters, ...options })
   return pageView(file, html, 'The model, writing')
 }

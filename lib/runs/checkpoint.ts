@@ -1,6 +1,6 @@
 /**
  * A checkpoint is a folder: `model.safetensors` with PyTorch's state_dict names and layouts, and `config.json` with the config, the
- * vocabulary, the weights' checksum, and which parts and which text the model was made with. Both are written atomically.
+ * tokenizer, the weights' checksum, and which parts and which text the model was made with. Both are written atomically.
  */
 
 import { createHash } from 'node:crypto'
@@ -14,7 +14,8 @@ import { createStreams, type RandomStream } from '../engine/tensor/streams'
 import { type Config, validateConfig } from '../makemoe/config'
 import { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import type { StateDict } from '../makemoe/nn/module'
-import { CharTokenizer } from '../makemoe/text/char-tokenizer'
+import type { Tokenizer, TokenizerKind } from '../makemoe/text/tokenizer'
+import { nameOfTokenizer, restoreTokenizer } from '../makemoe/text/tokenizers'
 import { checkSizes, findNotFinite, loadStateDict, type Stateful, stateDictOf } from '../makemoe/train/state-dict'
 import { matchParts, type Parts, type PartsFile, type PartsRecord } from './parts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors'
@@ -26,7 +27,9 @@ const format = 'makemoe-2'
 
 const schema = z.object({
   format: z.literal(format),
-  vocabulary: z.array(z.string()),
+  /** Of a character tokenizer, in place of `tokenizer`. */
+  vocabulary: z.array(z.string()).optional(),
+  tokenizer: z.object({ name: z.string().optional(), state: z.unknown() }).optional(),
   config: z.record(z.string(), z.unknown()),
   /** The sha256 of the weights; absent where somebody made the folder by hand. */
   sha256: z.string().optional(),
@@ -49,7 +52,7 @@ export interface TextRecord {
 /** What goes into a checkpoint. */
 export interface CheckpointContents {
   readonly model: Stateful
-  readonly tokenizer: CharTokenizer
+  readonly tokenizer: Tokenizer
   /** Complete, unless `weightsOnly`. */
   readonly config: Partial<Config>
   readonly parts?: PartsRecord | undefined
@@ -80,9 +83,20 @@ export function checkpointFiles({
   const problem = findNotFinite(state)
   if (problem !== undefined) throw new TrainingError(`the weights are not finite: ${problem}`)
   const weights = encodeSafetensors(state, { format: 'pt' })
-  const description = { format, config, text, parts, weightsOnly, vocabulary: tokenizer.vocabulary, sha256: sha256Of(weights) }
+  const description = { format, config, text, parts, weightsOnly, ...recordOfTokenizer(tokenizer), sha256: sha256Of(weights) }
   return { [weightsFile]: weights, [configFile]: `${JSON.stringify(description, null, 2)}\n` }
 }
+
+/** What a config.json says of a tokenizer: of the usual one its vocabulary alone. */
+function recordOfTokenizer(tokenizer: Tokenizer): Pick<Description, 'vocabulary' | 'tokenizer'> {
+  const name = nameOfTokenizer(tokenizer)
+  const state = tokenizer.state()
+  return name === 'char' ? { vocabulary: state as string[] } : { tokenizer: { name, state } } // a CharTokenizer's state
+}
+
+/** @throws CheckpointError if it is one of a person's own, and not given; TextError if it is damaged */
+const tokenizerOf = ({ vocabulary, tokenizer }: Description, own: TokenizerKind | undefined): Tokenizer =>
+  restoreTokenizer(tokenizer ?? { name: 'char', state: vocabulary }, own)
 
 /**
  * Writes a checkpoint into a folder.
@@ -117,8 +131,8 @@ function readDescription(folder: string): Description {
   if (!existsSync(folder)) throw new CheckpointError(`the checkpoint ${folder} is not there`)
   const path = join(folder, configFile)
   const parsed = schema.safeParse(readJson(path))
-  if (parsed.success) return parsed.data
-  throw new CheckpointError(`${path} is not a config of this project (expected format ${format}, config, vocabulary)`)
+  if (parsed.success && (parsed.data.vocabulary ?? parsed.data.tokenizer)) return parsed.data
+  throw new CheckpointError(`${path} is not a config of this project (expected format ${format}, config, vocabulary or tokenizer)`)
 }
 
 /** Which parts a checkpoint was made with, besides those that its config names. @throws CheckpointError */
@@ -144,9 +158,9 @@ export function checkFinite(file: string, state: StateDict): void {
 }
 
 /** The config and the tokenizer of a checkpoint. @throws CheckpointError */
-function described(folder: string, { config, vocabulary }: Description): Pick<Checkpoint, 'config' | 'tokenizer'> {
+function described(folder: string, description: Description, own: TokenizerKind | undefined): Pick<Checkpoint, 'config' | 'tokenizer'> {
   try {
-    return { config: validateConfig(config), tokenizer: new CharTokenizer(vocabulary) }
+    return { config: validateConfig(description.config), tokenizer: tokenizerOf(description, own) }
   } catch (error) {
     if (error instanceof ConfigError || error instanceof TextError)
       throw new CheckpointError(`${join(folder, configFile)}: ${error.message}`)
@@ -158,14 +172,14 @@ function described(folder: string, { config, vocabulary }: Description): Pick<Ch
  * What a checkpoint says of itself; its weights are not read.
  * @throws CheckpointError
  */
-export function describeCheckpoint(folder: string): Pick<Checkpoint, 'config' | 'tokenizer' | 'text'> {
+export function describeCheckpoint(folder: string, { tokenizer }: Parts = {}): Pick<Checkpoint, 'config' | 'tokenizer' | 'text'> {
   const description = readDescription(folder)
-  return { ...described(folder, description), text: description.text }
+  return { ...described(folder, description, tokenizer), text: description.text }
 }
 
 /** A model by its config and parts; its weights are new. */
 export function buildModel(config: Config, vocabSize: number, stream: RandomStream, parts: Parts = {}): SparseMoELanguageModel {
-  const { optimizer: _optimizer, schedule: _schedule, ...ofModel } = parts
+  const { optimizer: _optimizer, schedule: _schedule, tokenizer: _tokenizer, ...ofModel } = parts
   return new SparseMoELanguageModel({ ...config, vocabSize }, stream, ofModel)
 }
 
@@ -181,7 +195,7 @@ export function loadCheckpoint(folder: string, parts: Parts = {}, partsFile?: Pa
   if (weightsOnly !== undefined)
     throw new CheckpointError(`${folder} holds weights alone, for loadWeights(folder, model) in a notebook: ${weightsOnly}`)
   matchParts(folder, record, parts, partsFile)
-  const { config, tokenizer } = described(folder, description)
+  const { config, tokenizer } = described(folder, description, parts.tokenizer)
   const state = readWeights(folder, description)
   if (record === undefined) checkSizes(state, config, tokenizer.vocabSize)
   const model = buildModel(config, tokenizer.vocabSize, createStreams(config.seed).init, parts)
@@ -191,12 +205,20 @@ export function loadCheckpoint(folder: string, parts: Parts = {}, partsFile?: Pa
 
 /**
  * Loads the weights of a checkpoint into a model of one's own that has the same names and shapes.
- * @returns what else the checkpoint holds: vocabulary, config, parts, text
+ * @param parts with the tokenizer, if it is one of a person's own
+ * @returns what else the checkpoint holds: tokenizer, config, parts, text
  * @throws CheckpointError if a tensor is missing, of another shape, or left over
  */
-export function loadWeights(folder: string, model: Stateful): CheckpointContents {
+export function loadWeights(folder: string, model: Stateful, parts: Parts = {}): CheckpointContents {
   const description = readDescription(folder)
   loadStateDict(model, readWeights(folder, description))
-  const { vocabulary, config, parts, text, weightsOnly } = description
-  return { model, tokenizer: new CharTokenizer(vocabulary), config: config as Partial<Config>, parts, text, weightsOnly }
+  const { config, parts: record, text, weightsOnly } = description
+  return {
+    model,
+    tokenizer: tokenizerOf(description, parts.tokenizer),
+    config: config as Partial<Config>,
+    parts: record,
+    text,
+    weightsOnly,
+  }
 }

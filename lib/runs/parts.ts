@@ -2,17 +2,22 @@
  * Parts by value: what a person passes in place of lib's own, in a cell or from a file (`--parts`). A checkpoint records which parts it was
  * made with, never their code: whoever loads it gives them again.
  */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { isOneOf } from '../base/assertions'
 import { CheckpointError } from '../base/errors'
 import type { ModelParts } from '../makemoe/model/model-parts'
 import type { MakeOptimizer } from '../makemoe/optim/optimizer'
 import { checkPartNames, partNamesOf } from '../makemoe/part-names'
+import type { TokenizerKind } from '../makemoe/text/tokenizer'
 import type { Schedule } from '../makemoe/train/schedule'
 
 /** The parts that can be given; the model's are explained there. */
 export interface Parts extends ModelParts {
   readonly optimizer?: MakeOptimizer | undefined
   readonly schedule?: Schedule | undefined
+  /** Makes the tokenizer of a text, and the one that was saved. */
+  readonly tokenizer?: TokenizerKind | undefined
 }
 
 /** The file that parts came from. */
@@ -32,10 +37,16 @@ export interface PartsRecord {
   readonly sha256?: string | undefined
 }
 
-/** The record of parts, or undefined if there are none. */
-export function recordOf(parts: Parts, file?: PartsFile): PartsRecord | undefined {
-  const names = partNamesOf().filter((name) => (parts as Readonly<Record<string, unknown>>)[name] !== undefined)
+/** The record of parts by name, or undefined if there are none. */
+export function recordOf(all: readonly object[], file?: PartsFile): PartsRecord | undefined {
+  const names = partNamesOf().filter((name) => all.some((parts) => (parts as Readonly<Record<string, unknown>>)[name] !== undefined))
   return names.length === 0 ? undefined : { names, ...(file ? { file: file.name, sha256: file.sha256 } : {}) }
+}
+
+/** Where a run keeps its file of parts; a checkpoint lies two folders below. */
+function copyOf(folder: string, file = ''): string {
+  const copies = [folder, join(folder, '../..')].map((place) => join(place, file))
+  return copies.find((copy) => existsSync(copy)) ?? file
 }
 
 /**
@@ -44,20 +55,20 @@ export function recordOf(parts: Parts, file?: PartsFile): PartsRecord | undefine
  */
 export function matchParts(folder: string, record: PartsRecord | undefined, parts: Parts, file: PartsFile | undefined): void {
   checkPartNames(parts)
-  const given = recordOf(parts, file)
+  const given = recordOf([parts], file)
   // How the model was trained does not matter to what it is.
   const ofModel = (names: readonly string[] = []): string =>
     names.filter((name) => !isOneOf<string>(partNamesOf('training'), name)).join(', ')
   const wanted = ofModel(record?.names)
   if (!given && record && (wanted !== '' || record.file !== undefined)) {
     const how = record.file
-      ? `--parts ${record.file} (${record.names.join(', ')}); give that file again (the run's folder holds a copy)`
+      ? `--parts ${record.file} (${record.names.join(', ')}); give that file again, or the run's copy: --parts ${copyOf(folder, record.file)}`
       : `the parts ${wanted} of a notebook; give them again: loadCheckpoint(folder, { ${wanted} }), or --parts FILE that exports them`
     throw new CheckpointError(`${folder} was made with ${how}`)
   }
   if (file && record?.sha256 !== undefined && file.sha256 !== record.sha256)
     throw new CheckpointError(
-      `${file.name} has changed since ${folder} was made: its sha256 is ${file.sha256.slice(0, 12)}, expected ${record.sha256.slice(0, 12)} (the run's folder holds a copy of ${record.file})`,
+      `${file.name} has changed since ${folder} was made: its sha256 is ${file.sha256.slice(0, 12)}, expected ${record.sha256.slice(0, 12)} (the run's copy of ${record.file}: --parts ${copyOf(folder, record.file)})`,
     )
   if (ofModel(given?.names) !== wanted)
     throw new CheckpointError(

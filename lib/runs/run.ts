@@ -19,9 +19,9 @@ import { createStreams, type Streams } from '../engine/tensor/streams'
 import { type Config, type ModelConfig, presets, type TrainConfig, trainFields, validateConfig } from '../makemoe/config'
 import { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import type { Optimizer } from '../makemoe/optim/optimizer'
-import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
-import { codePointCount } from '../makemoe/text/corpus'
 import { type Dataset, usualTrainTokens } from '../makemoe/text/dataset'
+import { checkTokenizer, codePointCount, decoderOf, partsOf, type Tokenizer } from '../makemoe/text/tokenizer'
+import { nameOfTokenizer } from '../makemoe/text/tokenizers'
 import type { Compile } from '../makemoe/train/compile'
 import { makeOptimizer } from '../makemoe/train/make-optimizer'
 import type { Stateful } from '../makemoe/train/state-dict'
@@ -51,6 +51,8 @@ interface CommonOptions extends Omit<OpenTrackerOptions, 'config'> {
   readonly reportInterval?: number
   /** Where the text came from, if it is not the default one: absolute. */
   readonly textPath?: string | undefined
+  /** Of the text's UTF-8 bytes. Default: of what the dataset's token ids decode to, which is another text if the tokenizer loses something. */
+  readonly textSha256?: string
   /** Newest checkpoints that stay, besides the best. Default: `keptCheckpoints`. */
   readonly keep?: number
   /** This process, where several train together. Default: `onlyWorker`. */
@@ -61,7 +63,8 @@ interface CommonOptions extends Omit<OpenTrackerOptions, 'config'> {
 
 export interface RunOptions<Model extends LanguageModel = LanguageModel> extends CommonOptions {
   readonly model: Model
-  readonly tokenizer: CharTokenizer
+  /** What the dataset was encoded with; one that is not lib's is recorded as the part `tokenizer`. */
+  readonly tokenizer: Tokenizer
   /** How to train, and, unless the model is lib's, every field of its own config: the commands build the model from it. */
   readonly config: TrainConfig & Partial<Config>
   readonly streams: Streams
@@ -93,16 +96,17 @@ export interface TrainingOptions extends Pick<TrainerOptions, 'onMetric' | 'onPr
 export function startRun<Model extends LanguageModel>(path: string, options: RunOptions<Model>): Run<Model> {
   const { model, tokenizer, dataset, streams, parts = {}, weightsOnly = false, worker = onlyWorker } = options
   const config = model instanceof SparseMoELanguageModel ? { ...configOf(model), ...options.config } : options.config
+  checkTokenizer(tokenizer)
   const reason = whyNotLoadable(model, config, tokenizer.vocabSize, parts)
   if (reason !== undefined && !weightsOnly)
     throw new CheckpointError(`the commands could not load this model again: ${reason} (weightsOnly: true saves it all the same)`)
   if (options.streams.data.key !== createStreams(config.seed).data.key)
     throw new ConfigError(`streams: got those of another seed, expected createStreams(${config.seed}), which a resumed run draws from`)
-  const text = { ...recordOfText(dataset, tokenizer), path: options.textPath }
+  const text = { ...recordOfText(dataset, tokenizer, options.textSha256), path: options.textPath }
   const share = worker.share({ model, dataset, streams, config, facts: factsOf(text, options, 'start') })
   const folder = worker.leads ? RunFolder.create(path) : folderOfAnother(path)
   try {
-    return new Run(folder, { model, tokenizer, config, text, parts: recordParts(options), weightsOnly: reason }, config, {
+    return new Run(folder, { model, tokenizer, config, text, parts: recordParts(options, tokenizer), weightsOnly: reason }, config, {
       ...options,
       ...share,
     })
@@ -121,9 +125,9 @@ export function resumeRun(path: string, options: ResumeOptions<undefined>): Run<
 export function resumeRun(path: string, options: ResumeOptions): Run {
   const { model, parts, partsFile } = options
   const training = loadTrainingState(path)
-  const loaded = model ? { ...loadWeights(training.path, model), model } : loadResumable(path, parts, partsFile)
+  const loaded = model ? { ...loadWeights(training.path, model, parts), model } : loadResumable(path, parts, partsFile)
   const { dataset, steps, worker = onlyWorker } = options
-  const text = recordOfText(dataset, loaded.tokenizer)
+  const text = recordOfText(dataset, loaded.tokenizer, options.textSha256)
   if (text.sha256 !== training.textSha256) throw new CheckpointError(`${path} was trained on another text than the dataset's`)
   const { trainCharacters } = loaded.text ?? {}
   if (text.trainCharacters !== trainCharacters) {
@@ -149,27 +153,28 @@ function factsOf({ sha256, trainCharacters }: TextRecord, { partsFile }: CommonO
 }
 
 /** The text that a dataset was made from, decoded some tokens at a time, and where it is split if not after the usual share. */
-function recordOfText({ splits }: Dataset, tokenizer: CharTokenizer): TextRecord {
+function recordOfText({ splits }: Dataset, tokenizer: Tokenizer, sha256?: string): TextRecord {
   const hash = createHash('sha256')
-  const length = 1 << 16
+  const decode = decoderOf(tokenizer)
   const characters = { train: 0, val: 0 }
   for (const split of ['train', 'val'] as const)
-    for (let start = 0; start < splits[split].length; start += length) {
-      const piece = tokenizer.decode(splits[split].subarray(start, start + length))
+    for (const part of partsOf(splits[split])) {
+      const piece = decode(part)
       hash.update(piece)
       characters[split] += codePointCount(piece)
     }
   const isUsual = splits.train.length === usualTrainTokens(splits.train.length + splits.val.length)
-  return { sha256: hash.digest('hex'), ...(isUsual ? {} : { trainCharacters: characters.train }) }
+  return { sha256: sha256 ?? hash.digest('hex'), ...(isUsual ? {} : { trainCharacters: characters.train }) }
 }
 
 function configOf({ config: { vocabSize: _vocabSize, ...config } }: SparseMoELanguageModel): ModelConfig {
   return config
 }
 
-/** An optimizer of one's own is a part like others. */
-function recordParts({ parts = {}, partsFile, optimizer }: CommonOptions): PartsRecord | undefined {
-  return recordOf({ ...parts, ...(optimizer ? { optimizer: () => optimizer } : {}) }, partsFile)
+/** An optimizer or a tokenizer of one's own is a part like others. */
+function recordParts({ parts = {}, partsFile, optimizer }: CommonOptions, tokenizer: Tokenizer): PartsRecord | undefined {
+  const own = { ...(optimizer ? { optimizer } : {}), ...(nameOfTokenizer(tokenizer) === undefined ? { tokenizer } : {}) }
+  return recordOf([parts, own], partsFile)
 }
 
 /** Which parts are not those that the config names, and where they came from. */
@@ -216,7 +221,7 @@ export class Run<Model extends LanguageModel = LanguageModel> {
 
   private readonly warn = (message: string): void => (this.options.warn ?? console.log)(message)
 
-  get tokenizer(): CharTokenizer {
+  get tokenizer(): Tokenizer {
     return this.contents.tokenizer
   }
 

@@ -75,13 +75,15 @@ test.each([
   const asked = await makemoe(...args)
   expect([asked.status, asked.stderr]).toEqual([
     2,
-    expect.stringMatching(/^makemoe: .*made with --parts parts\.ts \(router, optimizer\); give that file.*\n$/),
+    expect.stringMatching(
+      /^makemoe: .*made with --parts parts\.ts \(router, optimizer\); give that file again, or the run's copy: --parts run\/parts\.ts\n$/,
+    ),
   ])
   file('changed.ts', `${parts}// a remark`)
   const changed = await makemoe(...args, '--parts', 'changed.ts')
   expect([changed.status, changed.stderr]).toEqual([
     2,
-    expect.stringMatching(/^makemoe: changed\.ts has changed since .*copy of parts\.ts\)\n$/),
+    expect.stringMatching(/^makemoe: changed\.ts has changed since .*copy of parts\.ts: --parts run\/parts\.ts\)\n$/),
   ])
   expect(await makemoe(...args, '--parts', 'parts.ts')).toMatchObject({ status: 0, stderr: '' })
 })

@@ -23,7 +23,11 @@ test('a run of version 0.1.0 loads, and resumes as it would have there', async (
   cpSync(saved, folder, { recursive: true })
   const { tokenizer, config } = loadCheckpoint(checkpointIn(folder))
   expect(config).toMatchObject({ nEmbed: 4, balance: 'switch:0.01,bias:0.001', optimizer: 'adamw', gatesAfterDrop: 'kept', steps: 6 })
-  const run = resumeRun(folder, { dataset: new Dataset(tokenizer.encode(text), config.blockSize), steps: 9, tracker: 'jsonl' })
+  const run = resumeRun(folder, {
+    dataset: new Dataset(Int32Array.from(tokenizer.encode(text)), config.blockSize),
+    steps: 9,
+    tracker: 'jsonl',
+  })
   const trained: [number, number][] = []
   const evaluated: [number, number][] = []
   await run.train({

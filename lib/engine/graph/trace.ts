@@ -76,8 +76,8 @@ export function trace(
 function alone<T>(run: () => T): T {
   if (tracing) throw new TraceError('a compiled function was called inside one that is being traced: compile the outer one alone')
   tracing = true
-  separateVariables()
   try {
+    separateVariables()
     return withDeepStacks(run)
   } finally {
     tracing = false

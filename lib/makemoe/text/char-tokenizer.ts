@@ -34,6 +34,13 @@ export class CharTokenizer {
     return new CharTokenizer(codes.map((code) => String.fromCodePoint(code)))
   }
 
+  /** @throws TextError if it is no list of characters */
+  static fromState(state: unknown): CharTokenizer {
+    if (!Array.isArray(state) || !state.every((entry) => typeof entry === 'string'))
+      throw new TextError('vocabulary: got something else, expected a list of characters')
+    return new CharTokenizer(state)
+  }
+
   /** V, the number of different characters. */
   get vocabSize(): number {
     return this.vocabulary.length
@@ -68,6 +75,11 @@ export class CharTokenizer {
       if (character === undefined) throw new TextError(`got the token id ${id}, expected 0 to ${this.vocabSize - 1}`)
       return character
     }).join('')
+  }
+
+  /** Its vocabulary. */
+  state(): readonly string[] {
+    return this.vocabulary
   }
 }
 

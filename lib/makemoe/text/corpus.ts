@@ -9,6 +9,7 @@ import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { messageOf } from '../../base/assertions'
 import { TextError } from '../../base/errors'
 import { commandLine } from '../../base/installed'
+import { codePointCount } from './tokenizer'
 
 /** Bytes that are read at a time. */
 const pieceSize = 1 << 20
@@ -112,16 +113,6 @@ export class Corpus {
   }
 }
 
-/** The number of characters in a string; its `length` counts those beyond U+FFFF, such as emoji, twice. */
-export function codePointCount(text: string): number {
-  let count = text.length
-  for (let i = 0; i < text.length - 1; i++) {
-    const isPair = (text.charCodeAt(i) & 0xfc00) === 0xd800 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00
-    if (isPair) count--
-  }
-  return count
-}
-
 export interface CorpusOptions {
   readonly file?: string
   /** Where Tiny Shakespeare is. */
@@ -137,6 +128,8 @@ export interface CorpusOptions {
 export function loadCorpus({ file, defaultFile, defaultSource = 'data/input.txt' }: CorpusOptions): Corpus {
   if (file !== undefined) return new Corpus(file)
   if (!existsSync(defaultFile))
-    throw new TextError(`got no text at ${defaultFile}, expected Tiny Shakespeare there: ${commandLine('setup')} brings it`)
+    throw new TextError(
+      `got no text at ${defaultFile}, expected a text file (${commandLine('setup')} brings the default one, Tiny Shakespeare)`,
+    )
   return new Corpus(defaultFile, defaultSource)
 }

@@ -6,7 +6,8 @@ import { TextError } from '../../base/errors'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { Corpus } from './corpus'
-import { type Encoder, encodeWithSplit, type TokenIds } from './encode-corpus'
+import { type Encoder, encodeWithSplit } from './encode-corpus'
+import type { TokenIds } from './tokenizer'
 
 export type Split = 'train' | 'val'
 

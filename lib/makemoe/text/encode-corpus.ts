@@ -1,17 +1,9 @@
 /** A corpus as token ids, in as little memory as the vocabulary allows: a byte each up to 256 tokens, two up to 65,536, else four. */
-import { type Corpus, codePointCount } from './corpus'
-
-/** The token ids of a text. */
-export type TokenIds = Uint8Array | Uint16Array | Int32Array
+import type { Corpus } from './corpus'
+import { codePointCount, encodeText, type TokenIds, type Tokenizer } from './tokenizer'
 
 /** What encoding needs of a tokenizer. */
-export interface Encoder {
-  readonly vocabSize: number
-  /** Whether the token ids of a text's pieces, one after the other, are those of the text, wherever it is cut between characters. */
-  readonly piecewise?: boolean
-  /** @param start tokens before this text, if it is a piece of a longer one */
-  encode(text: string, start?: number): ArrayLike<number>
-}
+export type Encoder = Pick<Tokenizer, 'vocabSize' | 'piecewise' | 'encode'>
 
 function empty(vocabSize: number, length: number): TokenIds {
   if (vocabSize <= 1 << 8) return new Uint8Array(length)
@@ -38,7 +30,7 @@ export function encodeWithSplit(tokenizer: Encoder, corpus: Corpus): { ids: Toke
   let characters = corpus.trainCharacters ?? 0
   let trainTokens: number | undefined
   for (const piece of endingAt(tokenizer.piecewise ? corpus.pieces() : [corpus.text], corpus.trainCharacters)) {
-    const encoded = tokenizer.encode(piece, length)
+    const encoded = encodeText(tokenizer, piece, length)
     if (length + encoded.length > ids.length) {
       const longer = empty(tokenizer.vocabSize, 2 * (length + encoded.length))
       longer.set(ids)

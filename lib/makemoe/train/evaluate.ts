@@ -12,6 +12,7 @@ import type { TrainConfig } from '../config'
 import type { SparseMoELanguageModel } from '../model/language-model'
 import type { MixtureContext } from '../moe/context'
 import type { Dataset, Split } from '../text/dataset'
+import { characterCountOf, type Tokenizer } from '../text/tokenizer'
 import type { Compile } from './compile'
 import type { Loss, Trainable } from './step'
 import type { Team } from './team'
@@ -165,12 +166,22 @@ export function makeLossSum(model: Pick<SparseMoELanguageModel, 'forward'>, ctx:
 
 /** What the exact evaluation found. */
 export interface ExactLoss {
-  /** Mean cross-entropy in nats. */
+  /** Mean cross-entropy in nats per token. */
   readonly nats: number
   /** The same in bits per character. */
   readonly bitsPerCharacter: number
-  /** Characters that were predicted. */
+  /** Characters that were predicted; without a tokenizer, each token counts as one. */
   readonly characters: number
+  /** Tokens that were predicted. */
+  readonly tokens: number
+}
+
+export interface ExactLossOptions {
+  readonly split?: Split
+  readonly batchSize?: number
+  /** Says how many characters the tokens stand for. */
+  readonly tokenizer?: Tokenizer
+  readonly onProgress?: (share: number) => void
 }
 
 /**
@@ -181,17 +192,18 @@ export interface ExactLoss {
 export function exactLoss(
   lossSum: Loss,
   dataset: Dataset,
-  { split = 'val', batchSize, onProgress }: { split?: Split; batchSize?: number; onProgress?: (share: number) => void } = {},
+  { split = 'val', batchSize, tokenizer, onProgress }: ExactLossOptions = {},
 ): ExactLoss {
   let sum = 0
-  let characters = 0
+  let tokens = 0
   for (const { x, y } of dataset.windows(split, batchSize)) {
     const value = lossSum(x, y)
     sum += at(value.dataSync(), 0)
-    characters += x.size
+    tokens += x.size
     tf.dispose([x, y, value])
-    onProgress?.(characters / dataset.splits[split].length)
+    onProgress?.(tokens / dataset.splits[split].length)
   }
-  const nats = sum / characters
-  return { nats, bitsPerCharacter: nats / Math.LN2, characters }
+  const nats = sum / tokens
+  const characters = tokenizer ? characterCountOf(tokenizer, dataset.splits[split].subarray(1, 1 + tokens)) : tokens
+  return { nats, bitsPerCharacter: (nats * (tokens / characters)) / Math.LN2, characters, tokens }
 }

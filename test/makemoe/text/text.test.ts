@@ -40,7 +40,9 @@ describe('corpus', () => {
     const given = file('given.txt', 'abc')
     expect(loadCorpus({ file: given, defaultFile: join(folder, 'absent') }).text).toBe('abc')
     expect(loadCorpus({ defaultFile: given }).text).toBe('abc')
-    expect(() => loadCorpus({ defaultFile: join(folder, 'absent') })).toThrow(/absent, expected Tiny Shakespeare there: npm run setup/)
+    expect(() => loadCorpus({ defaultFile: join(folder, 'absent') })).toThrow(
+      /absent, expected a text file \(npm run setup brings the default one, Tiny Shakespeare\)/,
+    )
   })
   test.each([
     ['missing', join(folder, 'nowhere'), /cannot read the text/],
