@@ -35,6 +35,11 @@ describe('AdamW', () => {
     expect([...state.keys()]).toEqual(['beta1_power', 'beta2_power', 'm.p0', 'v.p0']) // what checkpoints have been holding since the first
     expect(state.get('beta1_power')?.dataSync()[0]).toBeCloseTo(0.9, 6)
   })
+  test('epsilon is added to the corrected root: a first step of lr g / (|g| + epsilon)', () => {
+    const parameters = named([1, -2])
+    new AdamW(parameters, { learningRate: 0.1, weightDecay: 0, epsilon: 0.5 }).apply([tf.tensor1d([1, -2])])
+    expectClose(first(parameters), [1 - 0.1 / 1.5, -2 + 0.2 / 2.5], 1e-5)
+  })
 })
 
 describe('Lion', () => {
