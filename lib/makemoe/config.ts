@@ -9,6 +9,7 @@ import { ConfigError } from '../base/errors'
 import { initializations } from './model/initialization'
 import { parseBalance } from './moe/balance/from-config'
 import { balances, dropPolicies, experts, namesOf, routers } from './moe/parts'
+import { parseFirstRouters } from './moe/router/by-layer'
 import { norms } from './nn/norms'
 import { optimizerNames } from './optim'
 import { parseLearningRates } from './optim/learning-rates'
@@ -40,6 +41,11 @@ const mixture = {
   numExperts: count().default(8).describe('experts per layer'),
   topK: count().default(2).describe('experts per token'),
   router: z.enum(namesOf(routers)).default('noisy-topk').describe('how tokens choose experts'),
+  firstRouters: z
+    .string()
+    .refine(readableBy(parseFirstRouters), 'none, or routers with numbers of layers: hash*3')
+    .default('none')
+    .describe('routers of the first layers, where they are others: hash*3; the layers after have --router'),
   expert: z.enum(namesOf(experts)).default('relu').describe('kind of expert'),
   expertWidth: count().optional().describe('hidden width of an expert (default: 4 nEmbed; swiglu: 8/3 nEmbed)'),
   sharedExperts: count(0).default(0).describe('experts that every token passes through, besides the routed ones'),
@@ -96,7 +102,17 @@ const table = { ...model, ...mixture, ...training }
 const schema = z.strictObject(table)
 
 /** Fields that configs of earlier versions lack, and that a config need not have: their defaults are what those versions did. */
-const addedLater = ['gatesAfterDrop', 'optimizer', 'accumulate', 'positions', 'norm', 'qkNorm', 'embeddings', 'learningRates'] as const
+const addedLater = [
+  'gatesAfterDrop',
+  'optimizer',
+  'accumulate',
+  'positions',
+  'norm',
+  'qkNorm',
+  'embeddings',
+  'firstRouters',
+  'learningRates',
+] as const
 type AddedLater = (typeof addedLater)[number]
 
 /** A config in which every field has its value. */
@@ -229,6 +245,7 @@ export function validateConfig(input: unknown): Config {
     const got = given[field]
     if (issue.code === 'unrecognized_keys') throw new ConfigError(`unknown config field: ${issue.keys.join(', ')}`)
     if (field === 'balance' && typeof got === 'string') parseBalance(got) // says what exactly is wrong
+    if (field === 'firstRouters' && typeof got === 'string') parseFirstRouters(got)
     if (field === 'learningRates' && typeof got === 'string') parseLearningRates(got)
     throw new ConfigError(`${field || 'config'}: got ${field ? String(got) : typeof input}, expected ${expectation(issue)}`)
   }
@@ -240,6 +257,9 @@ export function validateConfig(input: unknown): Config {
     throw new ConfigError(
       `positions: got rope with a head of ${config.nEmbed / config.nHead} numbers, expected an even number (nEmbed / nHead)`,
     )
+  const first = parseFirstRouters(config.firstRouters).length
+  if (first > config.nLayer)
+    throw new ConfigError(`firstRouters: got routers for ${first} layers, expected at most nLayer (${config.nLayer})`)
   if (config.topK > config.numExperts) throw new ConfigError(`topK: got ${config.topK}, expected at most numExperts (${config.numExperts})`)
   if (config.schedule === 'constant' && config.finalLearningRate !== undefined)
     throw new ConfigError(`finalLearningRate: got ${config.finalLearningRate} with the schedule constant, expected one that falls`)

@@ -6,6 +6,7 @@ import { at } from '../../base/assertions'
 import { ShapeError } from '../../base/errors'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
+import { routerOf } from '../moe/router/by-layer'
 import { inLayer } from '../nn/context'
 import { Embedding } from '../nn/embedding'
 import { explainErrors } from '../nn/error-path'
@@ -48,8 +49,11 @@ export class SparseMoELanguageModel extends Module {
     const embedding = isTied ? transposed(init.head) : init.embedding // what is also the head starts as small as one
     this.tokenEmbedding = new Embedding(vocabSize, nEmbed, stream, embedding)
     if (positions === 'learned') this.positionEmbedding = new Embedding(blockSize, nEmbed, stream, embedding)
-    const newBlock = (): Block => new Block(nEmbed, makeAttention(config, stream, init), makeMixture(config, stream, init), norms[norm])
-    this.blocks = Array.from({ length: nLayer }, newBlock)
+    const newBlock = (layer: number): Block => {
+      const own = { ...config, router: routerOf(config, layer) }
+      return new Block(nEmbed, makeAttention(own, stream, init), makeMixture(own, stream, init), norms[norm])
+    }
+    this.blocks = Array.from({ length: nLayer }, (_, layer) => newBlock(layer))
     this.lnFinal = norms[norm](nEmbed)
     this.head = isTied ? new TiedHead(this.tokenEmbedding.weight) : new Linear(nEmbed, vocabSize, stream, { init: init.head })
   }

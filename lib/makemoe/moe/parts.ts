@@ -18,6 +18,7 @@ import { squaredReluExpert } from './expert/relu2'
 import { swigluExpert } from './expert/swiglu'
 import { expertChoiceRouter } from './router/expert-choice'
 import { hashRouter } from './router/hash'
+import { hashGatedRouter } from './router/hash-gated'
 import { noisyTopkRouter } from './router/noisy-topk'
 import { randomRouter } from './router/random'
 import { sigmoidRouter } from './router/sigmoid'
@@ -34,6 +35,7 @@ export const routers = {
   switch: switchRouter,
   'expert-choice': expertChoiceRouter,
   hash: hashRouter,
+  'hash-gated': hashGatedRouter,
   random: randomRouter,
 } as const satisfies Record<string, Make<RouterModule>>
 

@@ -24,11 +24,11 @@ export interface Member {
  * Checks that a config can be trained by this number of processes.
  * @throws ConfigError
  */
-export function checkShares({ batchSize, numExperts, router }: Config, size: number, parallel: Parallelism): void {
+export function checkShares({ batchSize, numExperts, router, firstRouters = 'none' }: Config, size: number, parallel: Parallelism): void {
   const multiple = `expected a multiple of the ${size} workers`
   if (batchSize % size !== 0) throw new ConfigError(`batchSize: got ${batchSize} sequences in total, ${multiple}`)
   if (parallel === 'experts' && numExperts % size !== 0)
     throw new ConfigError(`numExperts: got ${numExperts}, ${multiple} (--parallel data takes any number)`)
-  if (router === 'expert-choice')
+  if (router === 'expert-choice' || /\bexpert-choice\b/.test(firstRouters))
     throw new ConfigError(`router: got expert-choice with ${size} workers, expected one that decides for each token by itself`)
 }

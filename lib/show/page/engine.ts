@@ -65,7 +65,8 @@ export class Engine {
     weights: Weights,
     makeLinear: MakeLinear = plainLinear,
   ) {
-    const { numExperts, topK, minCapacity, capacityFactor, evalCapacityFactor, capacityMode, router } = config
+    const { numExperts, topK, minCapacity, capacityFactor, evalCapacityFactor, capacityMode, router, firstRouters = 'none' } = config
+    if (firstRouters !== 'none') throw new Error(`first routers ${firstRouters}: the engine has one router for all layers`)
     if (Object.hasOwn(refusedRouters, router)) throw new Error(`router ${router}: ${refusedRouters[router]}`)
     this.router = part('router', routers, config.router)
     this.parameters = readParameters(config, weights, makeLinear)
@@ -209,14 +210,16 @@ export class Engine {
     const alive = Array.from({ length: E }, (_, e) => e).filter((e) => !off.has(l * E + e))
     if (alive.length < topK) throw new Error(`layer ${l} has ${alive.length} experts left, expected at least ${topK}`)
     const rows = x.length / C
-    const allLogits = router?.(x, rows) ?? lookUp(ids.slice(from), table ?? new Float32Array(), E, topK)
+    const lookedUp = table && lookUp(ids.slice(from), table, E, topK)
+    const allLogits = router?.(x, rows) ?? lookedUp ?? new Float32Array()
     const deviations = noise?.(x, rows).map(softplus)
     return Array.from({ length: rows }, (_, row): Routing => {
       const logits = allLogits.slice(row * E, (row + 1) * E)
       // H(x) = logits + N(0, 1) * softplus(x W_noise) (Shazeer et al. 2017, eq. 4)
       const noisy = deviations && normal ? logits.map((logit, e) => logit + normal() * deviations[row * E + e]) : logits
       const scores = this.router.scores(noisy)
-      const preferences = bias && !table ? scores.map((score, e) => score + bias[e]) : scores
+      const biased = bias ? scores.map((score, e) => score + bias[e]) : scores
+      const preferences = lookedUp?.subarray(row * E, (row + 1) * E) ?? biased
       const experts = alive.toSorted((a, b) => preferences[b] - preferences[a] || a - b).slice(0, topK)
       return { layer: l, position: from + row, logits, experts, gates: this.router.gates(scores, experts, noisy) }
     })

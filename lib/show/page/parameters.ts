@@ -15,6 +15,7 @@ export interface EngineConfig {
   readonly numExperts: number
   readonly topK: number
   readonly router: string
+  readonly firstRouters?: string | undefined
   readonly expert: string
   readonly expertWidth?: number | undefined
   readonly sharedExperts: number
@@ -47,7 +48,7 @@ export interface LayerParameters {
   readonly keyNorm: Norm | undefined
   readonly proj: Linear
   readonly ln2: Norm
-  /** C -> E; absent where a table decides. */
+  /** C -> E; absent where a table decides, and gates are equal. */
   readonly router: Linear | undefined
   /** A hash router's table: the experts of each token id, best first. [V, K] */
   readonly table: Float32Array | undefined
@@ -105,7 +106,7 @@ export function readParameters(config: EngineConfig, weights: Weights, makeLinea
     return makeLinear(weight, new Float32Array(3 * C))
   }
   const makeExpert = part('expert', experts, config.expert)
-  const hashed = config.router === 'hash'
+  const hashed = ['hash', 'hash-gated'].includes(config.router)
   const layer = (l: number): LayerParameters => {
     const at = `blocks.${l}`
     const mixture = `${at}.smoe`
@@ -120,7 +121,7 @@ export function readParameters(config: EngineConfig, weights: Weights, makeLinea
       keyNorm: headNorm(`${at}.sa.k_norm`),
       proj: linear(`${at}.sa.proj`, C, C),
       ln2: norm(`${at}.ln2`),
-      router: hashed ? undefined : linear(`${mixture}.router.topkroute_linear`, C, E),
+      router: config.router === 'hash' ? undefined : linear(`${mixture}.router.topkroute_linear`, C, E),
       table: hashed ? get(`${mixture}.router.table`, vocabSize, K) : undefined,
       noise,
       bias: /\bbias\b/.test(config.balance) ? get(`${mixture}.balancing.bias`, E) : undefined,

@@ -27,6 +27,11 @@ export const routers: Readonly<Record<string, Router>> = {
   switch: { scores: (logits) => softmax(logits.slice()), gates: pick },
   /** By the token's id, gates equal (Roller et al. 2021, 2106.04426); a table stands in for the logits. */
   hash: { scores: (logits) => logits, gates: (_, chosen) => new Float32Array(chosen.length).fill(1 / chosen.length) },
+  /** By the token's id, gates from roots of softplus, normalized. */
+  'hash-gated': {
+    scores: (logits) => logits,
+    gates: (_, chosen, logits) => softmax(pick(logits, chosen).map((logit) => 0.5 * Math.log(Math.max(softplus(logit), 1e-30)))),
+  },
 }
 
 /** Routers that cannot run here, and why. */

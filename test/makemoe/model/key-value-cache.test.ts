@@ -28,7 +28,7 @@ describe('the cache of keys and values', () => {
       topK: fc.integer({ min: 1, max: 4 }),
       sharedExperts: fc.integer({ min: 0, max: 1 }),
       expert: fc.constantFrom('relu' as const, 'swiglu' as const),
-      router: fc.constantFrom('noisy-topk' as const, 'topk' as const, 'sigmoid' as const, 'hash' as const),
+      router: fc.constantFrom('noisy-topk' as const, 'topk' as const, 'sigmoid' as const, 'hash' as const, 'hash-gated' as const),
       capacityFactor: fc.constantFrom(undefined, 1), // counts in training alone
       seed: fc.integer({ min: 1, max: 1e6 }),
       positions: fc.constantFrom('learned', 'rope'),

@@ -147,7 +147,8 @@ export function plainLoss(
     const clean = router === 'hash' || router === 'random' ? () => new Array<number>(E).fill(0) : linear(`${at}.router.topkroute_linear`)
     const noisy = router === 'noisy-topk' && (training || config.noiseMode === 'always')
     const scaleOf = noisy ? linear(`${at}.router.noise_linear`) : undefined
-    const table = router === 'hash' ? matrix(`${at}.router.table`).map((row) => row.map(Math.round)) : []
+    const byTable = router === 'hash' || router === 'hash-gated'
+    const table = byTable ? matrix(`${at}.router.table`).map((row) => row.map(Math.round)) : []
     const logitsOf = rows.map(clean)
     const pairs: { token: number; choice: number; expert: number; gate: number }[] = []
     const P: Row = new Array(E).fill(0)
@@ -157,13 +158,14 @@ export function plainLoss(
       if (router === 'sigmoid') return logits.map(sigmoid)
       if (router === 'switch' || router === 'expert-choice') return softmax(logits)
       if (router === 'hash') return logits.map((_, e) => ((table[x.flat()[token] as number] as Row).includes(e) ? 1 : 0))
+      if (router === 'hash-gated') return logits.map((logit) => Math.sqrt(Math.log1p(Math.exp(logit))))
       if (router === 'random') return logits.map((_, e) => draws?.router?.[token * E + e] as number)
       if (!scaleOf) return logits
       const scales = scaleOf(rows[token] as Row)
       return logits.map((logit, e) => logit + (draws?.router?.[token * E + e] as number) * Math.log1p(Math.exp(scales[e] as number)))
     }
     const gatesOf = (kept: Row): Row => {
-      if (router === 'sigmoid') return times(kept, 1 / sum(kept))
+      if (router === 'sigmoid' || router === 'hash-gated') return times(kept, 1 / sum(kept))
       if (router === 'switch') return kept
       return router === 'hash' || router === 'random' ? kept.map(() => 1 / K) : softmax(kept)
     }
@@ -172,12 +174,12 @@ export function plainLoss(
       if (better !== undefined && worse !== undefined) margin = Math.min(margin, Math.abs(better - worse))
     }
     for (const [token, own] of scores.entries()) {
-      const full = router === 'sigmoid' ? times(own, 1 / sum(own)) : softmax(logitsOf[token] as Row)
+      const full = router === 'sigmoid' || router === 'hash-gated' ? times(own, 1 / sum(own)) : softmax(logitsOf[token] as Row)
       for (let e = 0; e < E; e++) P[e] = (P[e] as number) + (full[e] as number) / rows.length
       if (router === 'expert-choice') continue
       const ranked = own.map((score, e) => ({ score, e })).sort((a, b) => b.score - a.score)
-      if (router !== 'hash' && router !== 'random') for (let k = 0; k < K; k++) note(ranked[k]?.score, ranked[k + 1]?.score)
-      const kept = router === 'hash' ? (table[x.flat()[token] as number] as Row) : ranked.slice(0, K).map(({ e }) => e)
+      if (!byTable && router !== 'random') for (let k = 0; k < K; k++) note(ranked[k]?.score, ranked[k + 1]?.score)
+      const kept = byTable ? (table[x.flat()[token] as number] as Row) : ranked.slice(0, K).map(({ e }) => e)
       const gates = gatesOf(kept.map((e) => own[e] as number))
       for (const [choice, e] of kept.entries()) pairs.push({ token, choice, expert: e, gate: gates[choice] as number })
     }

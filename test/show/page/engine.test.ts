@@ -232,7 +232,7 @@ describe('a sequence', () => {
     const more = stateOf(model).set('blocks.0.smoe.shared.weight', { shape: [1], values: Float32Array.of(1) })
     expect(() => new Engine(config, more)).toThrow('1 tensors that this engine does not know, blocks.0.smoe.shared.weight for one')
     for (const [part, message] of [
-      [{ router: 'soft' }, 'router: the engine has noisy-topk, topk, sigmoid, switch, hash; this model has soft'],
+      [{ router: 'soft' }, 'router: the engine has noisy-topk, topk, sigmoid, switch, hash, hash-gated; this model has soft'],
       [{ router: 'expert-choice' }, 'router expert-choice: its experts choose among all tokens, later ones too'],
       [{ router: 'random' }, 'router random: it draws its experts anew in each pass'],
       [{ expert: 'toString' }, 'expert: the engine has relu, gelu, swiglu, relu2; this model has toString'],

@@ -93,7 +93,7 @@ describe('the page', () => {
     const odd = { ...config, router: 'other' }
     const other = { config: odd, saveState: model.saveState.bind(model), parameterCount: () => 0, activeParameterCount: () => 0 }
     expect(() => makePage(other, tokenizer.vocabulary)).toThrow(
-      'router: the engine has noisy-topk, topk, sigmoid, switch, hash; this model has other',
+      'router: the engine has noisy-topk, topk, sigmoid, switch, hash, hash-gated; this model has other',
     )
   })
   test('of a model with a part by value is refused, even where its tensors have the usual names', () => {

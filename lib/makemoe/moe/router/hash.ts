@@ -11,6 +11,29 @@ import { buffer, Module } from '../../nn/module'
 import type { Make, RouterModule, Routing } from '../contracts'
 import { checkTopK } from './top-k-gating'
 
+/** A table of K different experts for each of V ids, drawn at random: float32 [V, K]. */
+export const hashTable = (vocabSize: number, numExperts: number, topK: number, stream: RandomStream): Variable =>
+  buffer(tf.tidy(() => tf.cast(tf.topk(stream.uniform([vocabSize, numExperts]), topK).indices, 'float32')))
+
+/**
+ * The experts of the tokens that are now passed: int32 [N, K].
+ * @param x [N, C]
+ * @throws ConfigError if the context has no token ids, one for each row of x
+ */
+export function chosenByTable(table: Variable, x: Tensor, { tokenIds }: Context): Tensor {
+  const [N = 0] = x.shape
+  if (tokenIds?.size !== N)
+    throw new ConfigError(`router hash: got ${tokenIds?.size ?? 'no'} token ids, expected one for each of ${N} tokens`)
+  return tf.cast(tf.gather(table, tf.reshape(tokenIds, [N])), 'int32')
+}
+
+/** @throws ConfigError outside a language model, whose tokens have ids */
+export function requireVocabulary(router: string, vocabSize: number | undefined): number {
+  if (vocabSize === undefined)
+    throw new ConfigError(`router: got ${router} without a vocabSize, expected a language model, whose tokens have ids`)
+  return vocabSize
+}
+
 /** A router that looks ids up in a table. */
 export class HashRouter extends Module implements RouterModule {
   /** The experts of each id, float32 [V, K]; saved with the checkpoint. */
@@ -25,24 +48,19 @@ export class HashRouter extends Module implements RouterModule {
   ) {
     super()
     checkTopK(numExperts, topK)
-    this.table = buffer(tf.tidy(() => tf.cast(tf.topk(stream.uniform([vocabSize, numExperts]), topK).indices, 'float32')))
+    this.table = hashTable(vocabSize, numExperts, topK, stream)
   }
 
   /**
    * e = table[id]; G(x) = 1 / K
    * @throws ConfigError if the context has no token ids, one for each row of x
    */
-  forward(x: Tensor, { tokenIds }: Context): Routing {
+  forward(x: Tensor, ctx: Context): Routing {
     const [N = 0] = x.shape
-    if (tokenIds?.size !== N)
-      throw new ConfigError(`router hash: got ${tokenIds?.size ?? 'no'} token ids, expected one for each of ${N} tokens`)
-    const experts = tf.cast(tf.gather(this.table, tf.reshape(tokenIds, [N])), 'int32') // [N, K]
+    const experts = chosenByTable(this.table, x, ctx) // [N, K]
     return { experts, gates: tf.fill([N, this.topK], 1 / this.topK), logits: tf.zeros([N, this.numExperts]) }
   }
 }
 
-export const hashRouter: Make<HashRouter> = ({ vocabSize, numExperts, topK }, stream) => {
-  if (vocabSize === undefined)
-    throw new ConfigError('router: got hash without a vocabSize, expected a language model, whose tokens have ids')
-  return new HashRouter(vocabSize, numExperts, topK, stream)
-}
+export const hashRouter: Make<HashRouter> = ({ vocabSize, numExperts, topK }, stream) =>
+  new HashRouter(requireVocabulary('hash', vocabSize), numExperts, topK, stream)
