@@ -165,7 +165,7 @@ export function plainLoss(
       return logits.map((logit, e) => logit + (draws?.router?.[token * E + e] as number) * Math.log1p(Math.exp(scales[e] as number)))
     }
     const gatesOf = (kept: Row): Row => {
-      if (router === 'sigmoid' || router === 'hash-gated') return times(kept, 1 / sum(kept))
+      if (router === 'sigmoid' || router === 'hash-gated') return kept.map((score) => score / sum(kept)) // exactly 1 where it is alone
       if (router === 'switch') return kept
       return router === 'hash' || router === 'random' ? kept.map(() => 1 / K) : softmax(kept)
     }
