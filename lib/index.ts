@@ -91,7 +91,8 @@ export { loadStateDict, stateDictOf } from './makemoe/train/state-dict'
 export { gradientsOf } from './makemoe/train/gradients'
 export { type Schedule, schedules } from './makemoe/train/schedule'
 export type { Loss } from './makemoe/train/step'
-export { Trainer, type TrainerOptions } from './makemoe/train/trainer'
+export { Trainer } from './makemoe/train/trainer'
+export type { TrainerOptions } from './makemoe/train/trainer-options'
 
 // The laboratory
 export { knockOut } from './lab/knock-out'

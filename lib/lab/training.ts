@@ -4,7 +4,8 @@ import { createStreams, disposeStreams, type Streams } from '../engine/tensor/st
 import type { Config } from '../makemoe/config'
 import type { Dataset } from '../makemoe/text/dataset'
 import { makeOptimizer } from '../makemoe/train/make-optimizer'
-import { Trainer, type TrainerOptions } from '../makemoe/train/trainer'
+import { Trainer } from '../makemoe/train/trainer'
+import type { TrainerOptions } from '../makemoe/train/trainer-options'
 import { buildModel } from '../runs/checkpoint'
 import type { Variant } from './variants'
 

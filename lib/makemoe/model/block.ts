@@ -49,3 +49,12 @@ export class Block<Attention extends AttentionModule = AttentionModule, Mixture 
     return tf.add(attended, this.moe.forward(this.ln2.forward(attended), ctx))
   }
 }
+
+/** How many parameters of the layers' mixtures a token does not meet. A mixture that stands in two layers sends it out twice. */
+export function idleParameterCount(mixtures: readonly MixtureModule[], topK: number): number {
+  return [...new Set(mixtures)].reduce((sum, moe) => {
+    const times = mixtures.filter((other) => other === moe).length
+    const all = moe.parameterCount()
+    return sum + all - (moe.activeParameterCount?.(topK * times) ?? all)
+  }, 0)
+}

@@ -10,12 +10,12 @@ import { routerOf } from '../moe/router/by-layer'
 import { inLayer } from '../nn/context'
 import { Embedding } from '../nn/embedding'
 import { explainErrors } from '../nn/error-path'
-import type { Initializer } from '../nn/initializers'
+import { transposed } from '../nn/initializers'
 import { Linear } from '../nn/linear'
 import { crossEntropy } from '../nn/loss'
 import { Module } from '../nn/module'
 import { type NormModule, norms } from '../nn/norms'
-import { Block, type MixtureModule } from './block'
+import { Block, idleParameterCount } from './block'
 import type { ModelContext } from './context'
 import { KeyValueCache } from './key-value-cache'
 import { type LanguageModelConfig, type ModelParts, makersOf } from './model-parts'
@@ -116,17 +116,7 @@ export class SparseMoELanguageModel extends Module {
 
   /** How many parameters one token meets: all but the experts that it is not sent to. A layer that is used twice sends it twice. */
   activeParameterCount(): number {
-    const uses = new Map<MixtureModule, number>()
-    for (const { moe } of this.blocks) uses.set(moe, (uses.get(moe) ?? 0) + 1)
-    return [...uses].reduce((sum, [moe, times]) => {
-      const active = moe.activeParameterCount?.(this.config.topK * times) ?? moe.parameterCount()
-      return sum - moe.parameterCount() + active
-    }, this.parameterCount())
+    const mixtures = this.blocks.map(({ moe }) => moe)
+    return this.parameterCount() - idleParameterCount(mixtures, this.config.topK)
   }
 }
-
-/** An initializer of a table [symbols, C] that starts as the weight [C, symbols] of a linear layer. */
-const transposed =
-  (init: Initializer): Initializer =>
-  (stream, symbols, nEmbed) =>
-    tf.tidy(() => tf.transpose(init(stream, nEmbed, symbols)))

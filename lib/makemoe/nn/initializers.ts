@@ -33,3 +33,9 @@ export function uniformBias(stream: RandomStream, fanIn: number, fanOut: number)
   const bound = 1 / Math.sqrt(fanIn)
   return tf.tidy(() => tf.sub(tf.mul(stream.uniform([fanOut]), 2 * bound), bound))
 }
+
+/** An initializer of a table [symbols, C] that starts as the weight [C, symbols] of a linear layer. */
+export const transposed =
+  (init: Initializer): Initializer =>
+  (stream, symbols, nEmbed) =>
+    tf.tidy(() => tf.transpose(init(stream, nEmbed, symbols)))

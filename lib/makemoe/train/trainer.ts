@@ -1,6 +1,4 @@
-/**
- * The training loop: evaluate from time to time, take a batch, make a step (loss, gradients, update), report. Everything else is passed in.
- */
+/** The training loop: evaluate from time to time, take a batch, make a step (loss, gradients, update), report. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { TrainingError } from '../../base/errors'
 import type { Streams } from '../../engine/tensor/streams'
@@ -9,38 +7,19 @@ import { type TrainConfig, withDefaults } from '../config'
 import type { Optimizer } from '../optim/optimizer'
 import type { Dataset } from '../text/dataset'
 import { type BatchStep, makeBatchStep } from './batch-step'
-import { type Compile, eager } from './compile'
+import { checkWeights } from './check-weights'
+import { eager } from './compile'
 import { Evaluation } from './evaluate'
 import { makeOptimizer } from './make-optimizer'
-import { type Metric, notFinite } from './metrics'
-import { type Progress, StepTimer } from './pace'
-import { rateOf, type Schedule, schedules } from './schedule'
-import { describeLargest, findNotFinite, stateDictOf } from './state-dict'
+import { notFinite } from './metrics'
+import { StepTimer } from './pace'
+import { type Schedule, schedules } from './schedule'
+import { setRate } from './set-rate'
 import type { Trainable } from './step'
 import { alone, type Team } from './team'
+import type { TrainerListeners, TrainerOptions } from './trainer-options'
 import { setStreamCounters, streamCounters, type TrainingState, valuesOf } from './training-state'
 import { onceNamed } from './unreached'
-
-/** Options of a Trainer. */
-export interface TrainerOptions {
-  readonly compile?: Compile
-  /** Default: the one that the config names. */
-  readonly optimizer?: Optimizer | undefined
-  /** Default: the one that the config names. */
-  readonly schedule?: Schedule | undefined
-  /** The processes that train the model together; the dataset and the streams are then this one's share of them. Default: `alone`. */
-  readonly team?: Team | undefined
-  readonly onMetric?: (metric: Metric) => void
-  readonly onProgress?: (progress: Progress) => void
-  /** Called after a step, before the evaluation that may follow. */
-  readonly onStep?: (step: number) => void
-  /** Takes what a person should know. Default: console.log. */
-  readonly warn?: (message: string) => void
-  /** Training stops after the current step. */
-  readonly signal?: AbortSignal | undefined
-  /** Steps between reports: gradient norm, speed, and what the parts report. Default 10. */
-  readonly reportInterval?: number
-}
 
 /** Trains a model on a dataset; can be stopped and resumed. */
 export class Trainer<Model extends Trainable = Trainable> {
@@ -65,24 +44,17 @@ export class Trainer<Model extends Trainable = Trainable> {
   ) {
     const { compile = eager, team = alone, optimizer } = options
     const { batchSize, schedule, accumulate, clipNorm } = withDefaults(config)
-    const { blockSize } = dataset
     this.team = team
     this.schedule = options.schedule ?? schedules[schedule]
     this.optimizer = optimizer ?? makeOptimizer({}, config, team.trained(model.namedParameters()))
     const onUnreached = onceNamed((message) => (this.options.warn ?? console.log)(message))
-    this.batchStep = makeBatchStep(model, this.optimizer, streams, compile, {
-      team,
-      accumulate,
-      clipNorm,
-      batchSize,
-      blockSize,
-      onUnreached,
-    })
+    const sizes = { batchSize, blockSize: dataset.blockSize, accumulate, clipNorm }
+    this.batchStep = makeBatchStep(model, this.optimizer, streams, compile, { ...sizes, team, onUnreached })
     this.evaluation = new Evaluation(model, dataset, streams, config, compile, team)
   }
 
   /** Changes the listeners and the signal: a cell that trains on brings its own. */
-  listen(options: Omit<TrainerOptions, 'compile' | 'optimizer' | 'schedule' | 'team'>): void {
+  listen(options: TrainerListeners): void {
     this.options = { ...this.options, ...options }
   }
 
@@ -123,7 +95,7 @@ export class Trainer<Model extends Trainable = Trainable> {
    * @throws TrainingError if a loss is not finite; ConfigError if the schedule gives no learning rate
    */
   trainOnce(reporting = false): Record<string, number> & { readonly loss: number } {
-    const rate = this.setRate()
+    const rate = setRate(this.optimizer, this.schedule, this.step, this.config)
     const batch = this.dataset.randomBatch('train', this.config.batchSize, this.streams.data)
     this.team.requestStop(this.options.signal?.aborted ?? false)
     const numbers = this.team.agreed(this.batchStep.run(batch, reporting))
@@ -135,17 +107,7 @@ export class Trainer<Model extends Trainable = Trainable> {
     return { ...numbers, loss, ...(reporting ? { learning_rate: rate } : {}) }
   }
 
-  private setRate(): number {
-    const rate = rateOf(this.schedule, this.step, { ...this.config, learningRate: this.optimizer.initialRate })
-    if (this.schedule !== schedules.constant || this.config.warmup !== undefined)
-      tf.tidy(() => this.optimizer.learningRate.assign(tf.scalar(rate)))
-    return rate
-  }
-
-  /**
-   * The mean loss over random batches of both splits, in nats.
-   * @returns undefined if it was stopped; the streams are then as before
-   */
+  /** The mean loss over random batches of both splits, in nats; undefined if it was stopped, and the streams are then as before. */
   evaluate(): Promise<{ train: number; val: number } | undefined> {
     return this.evaluation.run(this.config, this.options.signal)
   }
@@ -156,12 +118,7 @@ export class Trainer<Model extends Trainable = Trainable> {
    */
   checkWeights(): void {
     if (this.step === this.checkedStep) return
-    const weights = stateDictOf(this.model)
-    const problem = findNotFinite(weights)
-    if (problem !== undefined) throw new TrainingError(`after ${this.step} steps a weight is not finite: ${problem}`)
-    const loss = this.evaluation.fixedLoss(this.config)
-    if (!Number.isFinite(loss))
-      throw new TrainingError(`after ${this.step} steps the validation loss is ${loss}; the largest weight is ${describeLargest(weights)}`)
+    checkWeights(this.model, this.step, () => this.evaluation.fixedLoss(this.config))
     this.checkedStep = this.step
   }
 
