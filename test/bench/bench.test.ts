@@ -1,7 +1,5 @@
 import { expect, test } from 'vitest'
-import { testCommand } from '../test-command'
 import { growthFigure } from './growth'
-import { type Answer, startRunner, whats } from './runner'
 import { forwardFlops, sizes } from './sizes'
 
 test('the arithmetic of a size is counted product by product', () => {
@@ -14,26 +12,6 @@ test('the arithmetic of a size is counted product by product', () => {
   expect(forwardFlops(tiny, true)).toBe(2 * (products + 2 * 12))
 })
 test('a default step takes 8.23 GFLOP', () => expect((3 * forwardFlops(sizes.default, true)) / 1e9).toBeCloseTo(8.23, 2))
-
-test('our program answers with times, its memory, and what it traced', async () => {
-  const size = { ...sizes.default, nEmbed: 16, nHead: 2, nLayer: 1, blockSize: 8, numExperts: 2, batchSize: 2 }
-  const runner = startRunner('ours', size)
-  const traces: Answer['traces'][] = []
-  for (const what of whats) {
-    const answer = await runner.ask(what, 2)
-    const { times, peakMB } = answer
-    traces.push(answer.traces)
-    expect(times).toHaveLength(2)
-    for (const ms of times) expect(ms).toBeGreaterThan(0)
-    expect(peakMB).toBeGreaterThan(50)
-  }
-  runner.close()
-  expect(Object.keys(traces[2] ?? {})).toEqual(['step', 'evaluation', 'token'])
-  for (const { ms, operations } of Object.values(traces[2] ?? {})) {
-    expect(ms).toBeGreaterThan(0)
-    expect(operations).toBeGreaterThan(20)
-  }
-})
 
 test('the figure of growth has a panel for each dimension and a line for each program', () => {
   const points = ['context', 'width'].flatMap((dimension) =>
@@ -48,9 +26,4 @@ test('the figure of growth has a panel for each dimension and a line for each pr
   expect(data[0]).toMatchObject({ name: 'ours', x: [1, 2], y: [10, 20], showlegend: true })
   expect(data.at(-1)).toMatchObject({ name: 'theirs', x: [1, 2], y: [100, 200], xaxis: 'x6', showlegend: false })
   expect(Object.keys(layout).filter((key) => /^[xy]axis/.test(key))).toHaveLength(12)
-})
-
-test('bench --help', () => {
-  const { status, stdout } = testCommand('bench', '--help')
-  expect([status, stdout]).toEqual([0, expect.stringContaining('Usage: makemoe bench')])
 })
