@@ -11,20 +11,25 @@ fc.configureGlobal({ seed: Number(process.env.TEST_SEED ?? 20_261_124) }) // a t
 const engine = tf.engine()
 const names = (): Set<string> => new Set(Object.keys(engine.registeredVariables))
 
+/** Tensors that are no variables: a variable of an earlier test may be collected at any time. */
+const tensors = (): number => tf.memory().numTensors - names().size
+
 /** @returns what disposes all that was made in the meantime */
-function clean(): () => void {
-  const [before, variables] = [tf.memory().numTensors, names()]
+function clean(): () => Promise<void> {
+  const [before, variables] = [tensors(), names()]
   engine.startScope()
-  return () => {
+  return async () => {
     engine.endScope()
     for (const name of names()) if (!variables.has(name)) engine.registeredVariables[name]?.dispose()
-    expect(tf.memory().numTensors - before, 'tensors that were left behind').toBe(0)
+    // The numbers of a variable that was collected just now are freed in a moment.
+    for (let wait = 0; tensors() !== before && wait < 20; wait++) await new Promise((resolve) => setTimeout(resolve, wait))
+    expect(tensors() - before, 'tensors that were left behind').toBe(0)
   }
 }
 
 const cleanFile = clean()
 afterAll(cleanFile)
-let cleanTest = () => {}
+let cleanTest = async () => {}
 beforeEach(() => {
   cleanTest = clean()
 })

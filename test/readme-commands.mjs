@@ -105,6 +105,7 @@ const commands = [
   ],
   [/train -- --workers/, ran(`${tiny} --steps 20 --out ${join(scratch, 'workers')}`)],
   [/train -- --resume/, ran('--steps 25 --sample 50')],
+  [/train -- --text shakespeare$/, ran(`${tiny} --steps 20 --out ${join(scratch, 'plays')}`)],
   [/train -- --steps 300 --text/, ran(`${tiny} --steps 20 --out ${join(scratch, 'other')}`)],
   [/generate --/, async (line) => assert.match(await execute(line), /ROMEO:.{500}/s)],
   [/evaluate --/, async (line) => assert.match(await execute(line), /nats/)],

@@ -45,7 +45,18 @@ test('its code map names every room of lib', () => {
 })
 
 /** Files and folders that commands write. */
-const written = ['checkpoints/', 'config.json', 'measurements/', 'mlflow/', 'runs/', 'sample.txt', 'data/input.txt', 'input.txt']
+const written = [
+  'checkpoints/',
+  'config.json',
+  'measurements/',
+  'mlflow/',
+  'runs/',
+  'sample.txt',
+  'data/input.txt',
+  'input.txt',
+  'shakespeare.txt',
+  'shakespeare-license.txt',
+]
 
 // Its command lines are run by test/readme-commands.mjs.
 test.each([

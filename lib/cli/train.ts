@@ -219,7 +219,11 @@ function savedRun(folder: string, given: Partial<Config>, parts: Parts, wanted: 
 function resume(folder: string, saved: SavedRun, corpus: Corpus, steps: number, common: Common): Run<SparseMoELanguageModel> {
   const { config, tokenizer, textSha256 } = saved
   const difference = textDifference(corpus, { sha256: textSha256 })
-  if (difference !== undefined) throw new CheckpointError(difference)
+  if (difference !== undefined) {
+    const sizes = (run: CharTokenizer): string =>
+      `; it has ${CharTokenizer.fromText(corpus.pieces()).vocabSize} characters, the run's ${run.vocabSize}`
+    throw new CheckpointError(`${difference}${tokenizer instanceof CharTokenizer ? sizes(tokenizer) : ''}`)
+  }
   const dataset = datasetOf(tokenizer, corpus, config.blockSize)
   return resumeRun(folder, { ...common, dataset, steps, textSha256 })
 }

@@ -11,7 +11,7 @@ export interface Ended {
 /** @returns what takes back who listens to this process from now on, as the end of a process would */
 function listening(): () => void {
   const places = [
-    ...['SIGINT', 'SIGTERM'].map((event) => [process, event]),
+    ...['SIGINT', 'SIGTERM', 'SIGHUP'].map((event) => [process, event]),
     ...[process.stdout, process.stderr].map((stream) => [stream, 'error']),
   ]
   const before = (places as [NodeJS.EventEmitter, string][]).map(([emitter, event]) => ({
