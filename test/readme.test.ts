@@ -56,6 +56,7 @@ const written = [
   'input.txt',
   'shakespeare.txt',
   'shakespeare-license.txt',
+  './shakespeare',
 ]
 
 // Its command lines are run by test/readme-commands.mjs.
