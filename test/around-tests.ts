@@ -3,33 +3,39 @@
  * same process. Vitest hears from the process too, which a test that waits for a program keeps busy.
  */
 import fc from 'fast-check'
-import { tf } from 'makemoe'
+import { tf, type Variable } from 'makemoe'
 import { afterAll, afterEach, beforeEach, expect } from 'vitest'
 
 fc.configureGlobal({ seed: Number(process.env.TEST_SEED ?? 20_261_124) }) // a test may have its own
 
 const engine = tf.engine()
-const names = (): Set<string> => new Set(Object.keys(engine.registeredVariables))
 
-/** Tensors that are no variables: a variable of an earlier test may be collected at any time. */
-const tensors = (): number => tf.memory().numTensors - names().size
+/** The variables of this file, held, so that none is collected, and no longer counted, at a moment of its own. */
+const made: Variable[] = []
+const { makeVariable } = engine
+engine.makeVariable = (...options) => {
+  const variable = makeVariable.apply(engine, options)
+  made.push(variable)
+  return variable
+}
+afterAll(() => {
+  engine.makeVariable = makeVariable
+})
 
 /** @returns what disposes all that was made in the meantime */
-function clean(): () => Promise<void> {
-  const [before, variables] = [tensors(), names()]
+function clean(): () => void {
+  const [before, first] = [tf.memory().numTensors, made.length]
   engine.startScope()
-  return async () => {
+  return () => {
     engine.endScope()
-    for (const name of names()) if (!variables.has(name)) engine.registeredVariables[name]?.dispose()
-    // The numbers of a variable that was collected just now are freed in a moment.
-    for (let wait = 0; tensors() !== before && wait < 20; wait++) await new Promise((resolve) => setTimeout(resolve, wait))
-    expect(tensors() - before, 'tensors that were left behind').toBe(0)
+    for (const variable of made.splice(first)) if (!variable.isDisposed) variable.dispose()
+    expect(tf.memory().numTensors - before, 'tensors that were left behind').toBe(0)
   }
 }
 
 const cleanFile = clean()
 afterAll(cleanFile)
-let cleanTest = async () => {}
+let cleanTest = () => {}
 beforeEach(() => {
   cleanTest = clean()
 })

@@ -49,7 +49,7 @@ test('Ctrl-C saves the weights and ends with 130', async () => {
   })
   const code = await new Promise((resolve) => child.on('close', resolve))
   expect(code).toBe(130)
-  expect(stdout).toMatch(/stopped by SIGINT after step \d+; npm run train -- --resume interrupted resumes it/)
+  expect(stdout).toMatch(/stopped by SIGINT after step \d+; npm run train -- --resume interrupted --text \S+ resumes it/)
   expect(makemoe('evaluate', '--checkpoint', out, '--text', text).status).toBe(0)
   expect(JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')).status).toBe('KILLED')
 })

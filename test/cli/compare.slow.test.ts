@@ -36,8 +36,12 @@ test('a comparison that is killed with SIGKILL continues where it was, and ends 
   const [calm, killed] = [join(folder, 'calm'), join(folder, 'killed')]
   const undisturbed = spawnSync(process.execPath, options(calm, '--what', 'dense'), { encoding: 'utf8' })
   expect([undisturbed.status, undisturbed.stderr]).toEqual([0, ''])
-  expect(undisturbed.stdout).toMatch(/6\/6 dense, equal total parameters, seed 1338: validation loss \d\.\d{4}\n/)
-  expect(undisturbed.stdout).toMatch(/variant +validation loss +difference .*\n.*sparse, 2 of 4 .*beyond noise \(95 %, Student's t\)/s)
+  expect(undisturbed.stdout).toMatch(
+    /6\/6 dense, equal total parameters, seed 1338: validation loss \d\.\d{4} \(\d\.\d+ bits per character\)\n/,
+  )
+  expect(undisturbed.stdout).toMatch(
+    /variant +validation loss +bits +difference .*\n.*sparse, 2 of 4 .*beyond noise \(95 %, Student's t\)/s,
+  )
   expect(undisturbed.stdout).toMatch(/shared: nEmbed 16, nLayer 1, .*\ncompared with sparse, 2 of 4 /)
   expect(readFileSync(join(calm, 'dense.html'), 'utf8').match(/Plotly\.newPlot\('figure\d'/g)).toHaveLength(4)
 

@@ -126,7 +126,8 @@ export class Pass {
     return tensors.map((tensor) => {
       const int64 = int64Of(tensor)
       if (int64) return this.constant(9, [], int64).id
-      if (!node.tensorMap.has(tensor.dataId))
+      // Data that a variable took over outlive the tensor.
+      if (!node.tensorMap.has(tensor.dataId) || (!this.recorder && tensor.isDisposed))
         throw new TensorError(`an op got a tensor of shape [${tensor.shape.join(', ')}] that was disposed of`)
       const data = node.tensorMap.get(tensor.dataId)
       if (data.values === null) return data.id

@@ -3,13 +3,12 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
 import { workersOf } from './workers.mjs'
 
 export const root = join(__dirname, '../../..')
 export const main = join(root, 'lib/dist/cli/main.js')
 export const folder = mkdtempSync(join(tmpdir(), 'makemoe-cluster-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true })) // several files of tests share it
 export const text = join(folder, 'text.txt')
 writeFileSync(text, 'the quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs! '.repeat(20))
 
