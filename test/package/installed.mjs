@@ -11,13 +11,15 @@ const root = resolve(import.meta.dirname, '../..')
 const scratch = mkdtempSync(join(tmpdir(), 'makemoe-package-'))
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
 
-// As a user's shell has it: nothing of the npm that runs this, nor of this project.
-const outside = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD|NODE_)/i.test(name)))
+// As a user's shell has it: nothing of the npm that runs this, nor of this project; but the settings of the machine's npm, which stand
+// beside the Node that it came with, not beside another one that is tested.
+const project = /^(npm_(?!config_globalconfig$)|INIT_CWD|NODE_)/i
+const outside = Object.fromEntries(Object.entries(process.env).filter(([name]) => !project.test(name)))
 const env = { ...outside, XDG_CACHE_HOME: join(scratch, 'cache') }
 
 /** Runs a program in a folder. @returns what it printed */
 function run(folder, program, ...args) {
-  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd: folder, encoding: 'utf8', env })
+  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd: folder, encoding: 'utf8', env, timeout: 300_000 })
   assert.equal(status, 0, `${program} ${args.join(' ')}\n${error ?? ''}${stdout}${stderr}`)
   return stdout
 }
