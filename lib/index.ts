@@ -73,12 +73,12 @@ export type { LanguageModelConfig, ModelParts } from './makemoe/model/model-part
 export { generate, type GenerateOptions, type SamplingOptions } from './makemoe/model/sampler'
 
 // Training, runs, checkpoints
-export type { Metrics, Tracker } from './runs/track/tracker'
+export type { Tracker } from './runs/track/tracker'
 export { trackers } from './runs/track/trackers'
 export { loadCheckpoint, loadWeights, saveCheckpoint } from './runs/checkpoint'
 export { estimateLoss, exactLoss } from './makemoe/train/evaluate'
 export { importStateDict } from './runs/import'
-export type { Metric } from './makemoe/train/metrics'
+export type { Metric, Reported } from './makemoe/train/metrics'
 export { optimizers } from './makemoe/optim'
 export { AdamW } from './makemoe/optim/adamw'
 export { Lion } from './makemoe/optim/lion'

@@ -12,7 +12,7 @@ import type { Compile } from '../makemoe/train/compile'
 import { Reports } from '../makemoe/train/metrics'
 import { metricsIn } from '../runs/track/metrics-file'
 import { figurePage } from '../show/plot/html'
-import { type LossCurve, lossCurves, smoothed } from '../show/plot/losses'
+import { type LossCurve, lossCurves, reportedLoss, smoothed } from '../show/plot/losses'
 import { deadExperts, loadFigure } from '../show/plot/routing-load'
 import { usualPrompt } from './generate'
 
@@ -32,14 +32,11 @@ export function writeCurves(folder: string, training: boolean): void {
   for (const { time: _time, ...metric } of metricsIn(folder)) collected.add(metric)
   const reports = collected.byName
   if (reports.size === 0) return
-  const curve = (name: string, key: string): LossCurve => {
-    const { steps = [], values = [] } = reports.get(key) ?? {}
-    return { name, steps, losses: values }
-  }
   // The loss of every step, so that a training with few evaluations is a curve, too.
-  const batches = { ...curve('batches, running mean', 'loss'), behind: true }
+  const batches = { ...reportedLoss(reports, 'loss', 'batches, running mean'), behind: true }
   const smooth = { ...batches, losses: smoothed(batches.losses, 20) }
-  const losses = lossCurves([curve('train', 'train_loss'), curve('validation', 'val_loss'), thinned(smooth)], basename(folder))
+  const evaluations = [reportedLoss(reports, 'train_loss', 'train'), reportedLoss(reports, 'val_loss', 'validation')]
+  const losses = lossCurves([...evaluations, thinned(smooth)], basename(folder))
   const load = loadFigure(reports)
   const dead = deadExperts(reports)
   const last = reports.get('val_loss')?.values.at(-1)

@@ -119,16 +119,16 @@ function feedTracker(name: TrackerName, folder: string): { close(status: RunStat
   const prepare: PrepareTracker = trackers[name]
   const open = prepare()
   let tracker: ReturnType<typeof open> | undefined
-  const tell = (): void => {
+  const feed = (): void => {
     if (!existsSync(join(folder, 'run.json'))) return
     tracker ??= open({ folder, warn: console.log })
-    tracker.log({})
+    tracker.log({ step: 0 }) // starts it: what it sends it reads from the folder
   }
-  const timer = setInterval(tell, 1000)
+  const timer = setInterval(feed, 1000)
   return {
     close: async (status) => {
       clearInterval(timer)
-      tell()
+      feed()
       await tracker?.close(status)
     },
   }

@@ -1,12 +1,13 @@
 /** One training of one variant under the conditions that a comparison sets, and what is measured of it. */
 import { z } from 'zod'
+import { at } from '../base/assertions'
 import { TrainingError } from '../base/errors'
 import { mean } from '../base/numbers'
 import type { Config } from '../makemoe/config'
 import type { Dataset } from '../makemoe/text/dataset'
 import type { Compile } from '../makemoe/train/compile'
 import { exactLoss, makeLossSum } from '../makemoe/train/evaluate'
-import type { Metric } from '../makemoe/train/metrics'
+import { type Reported, Reports } from '../makemoe/train/metrics'
 import type { Progress } from '../makemoe/train/pace'
 import type { ComparedCurve } from '../show/plot/comparison'
 import { flopsPerToken } from './flops'
@@ -94,7 +95,7 @@ export async function measureTraining(
   const { seed, steps } = config
   const tokensPerStep = config.batchSize * config.blockSize
   const curve: CurvePoint[] = []
-  const reports: Metric[] = []
+  const reports = new Reports()
   const { trainer, model, streams, dispose } = openTraining(config, variant, options, {
     compile: options.compile,
     reportInterval: Math.max(1, Math.min(10, Math.floor(steps / 20))),
@@ -103,15 +104,15 @@ export async function measureTraining(
       if (trainLoss !== undefined && validationLoss !== undefined) {
         curve.push({ step, trainLoss, validationLoss })
         onCurve?.({ variant: name, seed, curve })
-      } else if (step >= 0.75 * steps) reports.push({ step, ...others })
+      } else if (step >= 0.75 * steps) reports.add({ step, ...others })
     },
     ...(onProgress ? { onProgress } : {}),
   })
   const lossSum = options.compile(makeLossSum(model, { training: false, streams }))
   try {
     if (!(await trainer.run())) return undefined
-    const loads = reported(reports, 'load')
-    const dropped = reported(reports, 'dropped').flat()
+    const loads = reported(reports.byName, 'load')
+    const dropped = reported(reports.byName, 'dropped').flat()
     return {
       variant: name,
       seed,
@@ -136,15 +137,14 @@ export async function measureTraining(
 }
 
 /** What the layers reported as `routing/layer_L/<what>`: for each layer the means over the reports, one number for each expert (or one). */
-function reported(reports: readonly Metric[], what: string): number[][] {
+function reported(reports: ReadonlyMap<string, Reported>, what: string): number[][] {
   const pattern = new RegExp(`^routing/layer_(\\d+)/${what}(?:_(\\d+))?$`)
-  const layers: number[][][] = []
-  for (const [name, value] of reports.flatMap((metric) => Object.entries(metric))) {
+  const layers: number[][] = []
+  for (const [name, { values }] of reports) {
     const [, layer, expert = '0'] = pattern.exec(name) ?? []
-    if (layer === undefined || value === undefined) continue
+    if (layer === undefined) continue
     layers[Number(layer)] ??= []
-    const experts = layers[Number(layer)] ?? []
-    experts[Number(expert)] = [...(experts[Number(expert)] ?? []), value]
+    at(layers, Number(layer))[Number(expert)] = mean(values)
   }
-  return layers.map((experts) => experts.map(mean))
+  return layers
 }

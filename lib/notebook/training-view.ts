@@ -2,10 +2,10 @@
  * Training as a person watches it: a chart and a map of the experts' load that grow in place, and a line with step, loss, speed, time left
  * and dead experts.
  */
-import type { Metric } from '../makemoe/train/metrics'
+import { type Metric, type Reported, Reports } from '../makemoe/train/metrics'
 import { describeProgress, type Progress } from '../makemoe/train/pace'
 import type { Figure } from '../show/plot/figure'
-import { type LossCurve, lossCurves, type Reported, smoothed } from '../show/plot/losses'
+import { type LossCurve, lossCurves, reportedLoss, smoothed } from '../show/plot/losses'
 import { deadExperts, loadFigure } from '../show/plot/routing-load'
 import { Display } from './display'
 
@@ -23,6 +23,9 @@ export interface TrainingView {
   readonly restart: () => void
 }
 
+/** The metrics that the chart shows. */
+const charted: readonly string[] = ['loss', 'train_loss', 'val_loss']
+
 /**
  * A view for a notebook.
  * @param behind curves to compare with
@@ -32,46 +35,30 @@ export function trainingView(behind: readonly LossCurve[] = [], title = 'Trainin
   let map = new Display()
   let line = new Display()
   let drawn = 0
-  const steps: number[] = []
-  const losses: number[] = []
-  const evaluated: { step: number; train: number; val: number }[] = []
-  const curves = (): LossCurve[] => [
-    { name: 'train', steps: evaluated.map(({ step }) => step), losses: evaluated.map(({ train }) => train) },
-    { name: 'validation', steps: evaluated.map(({ step }) => step), losses: evaluated.map(({ val }) => val) },
-  ]
-  const reports = new Map<string, { steps: number[]; values: number[] }>()
-  const note = (step: number, name: string, value: number): void => {
-    const seen = reports.get(name) ?? { steps: [], values: [] }
-    if (!reports.has(name)) reports.set(name, seen)
-    seen.steps.push(step)
-    seen.values.push(value)
-  }
+  const collected = new Reports()
+  const reports = collected.byName
+  const curves = (): LossCurve[] => [reportedLoss(reports, 'train_loss', 'train'), reportedLoss(reports, 'val_loss', 'validation')]
   const draw = (): void => {
     drawn = Date.now()
-    const smooth = smoothed(losses, 50)
+    const batches = reportedLoss(reports, 'loss', 'batches (mean of 50)')
+    const smooth = smoothed(batches.losses, 50)
     const every = Math.max(1, Math.ceil(smooth.length / 250))
     const pick = <T>(values: readonly T[]): T[] => values.filter((_, i) => i >= 10 && i % every === 0)
-    const batches: LossCurve = { name: 'batches (mean of 50)', steps: pick(steps), losses: pick(smooth) }
-    chart.figure(lossCurves([...curves(), ...(smooth.length > 20 ? [batches] : []), ...behind], title))
+    const picked = { ...batches, steps: pick(batches.steps), losses: pick(smooth) }
+    chart.figure(lossCurves([...curves(), ...(smooth.length > 20 ? [picked] : []), ...behind], title))
     const load = loadFigure(reports)
     if (load) map.figure(load)
   }
   return {
     curves,
-    reported: () => Object.fromEntries(reports),
+    reported: () => Object.fromEntries([...reports].filter(([name]) => !charted.includes(name))),
     load: () => loadFigure(reports),
     restart: () => {
       chart = new Display()
       map = new Display()
       line = new Display()
     },
-    onMetric: ({ step, loss, train_loss, val_loss, ...others }) => {
-      for (const [name, value] of Object.entries(others)) if (value !== undefined) note(step, name, value)
-      if (loss !== undefined) {
-        steps.push(step)
-        losses.push(loss)
-      } else if (train_loss !== undefined && val_loss !== undefined) evaluated.push({ step, train: train_loss, val: val_loss })
-    },
+    onMetric: (metric) => collected.add(metric),
     onProgress: (progress) => {
       const last = progress.step >= progress.steps
       if (!last && Date.now() - drawn < redrawMs) return

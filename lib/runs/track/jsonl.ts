@@ -1,11 +1,12 @@
 /** JSON lines: `metrics.jsonl` in the folder of a run, one object a line. */
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Metric } from '../../makemoe/train/metrics'
 import { metricOf } from './metrics-file'
-import type { Metrics, Tracker } from './tracker'
+import type { Tracker } from './tracker'
 
 /** Evaluations and steps have lines of their own, at most one each for a step. */
-const kindOf = (metric: Metrics): string => `${metric.step}/${'val_loss' in metric ? 'evaluation' : 'step'}`
+const kindOf = (metric: Metric): string => `${metric.step}/${'val_loss' in metric ? 'evaluation' : 'step'}`
 
 /**
  * One JSON object a line, with the time in milliseconds since 1970; every line is on its way to the disk when `log` returns. A resumed run
@@ -32,7 +33,7 @@ export class JsonLinesTracker implements Tracker {
     }
   }
 
-  log(metric: Metrics): void {
+  log(metric: Metric): void {
     if (this.there.has(kindOf(metric))) return
     this.descriptor ??= openSync(this.file, 'a')
     writeSync(this.descriptor, `${JSON.stringify({ ...metric, time: Date.now() })}\n`)

@@ -1,12 +1,10 @@
 /** Tracker: keeps what a run learns about itself, or sends it somewhere. */
+import type { Metric } from '../../makemoe/train/metrics'
 import type { RunStatus } from './run-record'
-
-/** Numbers by name. */
-export type Metrics = Readonly<Record<string, number | undefined>>
 
 /** Takes metrics as they come. */
 export interface Tracker {
-  log(metric: Metrics): void
+  log(metric: Metric): void
   /** Ends the run; one that logs again afterwards has been resumed. */
   close(status?: RunStatus): Promise<void>
 }

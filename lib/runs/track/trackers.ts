@@ -5,12 +5,13 @@
 import { join } from 'node:path'
 import { ConfigError } from '../../base/errors'
 import type { Config } from '../../makemoe/config'
+import type { Metric } from '../../makemoe/train/metrics'
 import { JsonLinesTracker } from './jsonl'
 import { metricsFile } from './metrics-file'
 import { MlflowTracker } from './mlflow'
 import { mlflowServer } from './mlflow-client'
 import { type RunStatus, recordEnd, recordStart, runParameters } from './run-record'
-import { type Metrics, noTracker, type Tracker } from './tracker'
+import { noTracker, type Tracker } from './tracker'
 
 /** What a tracker knows about its run. */
 export interface TrackedRun {
@@ -74,7 +75,7 @@ class RunTracker implements Tracker {
     this.lines = new JsonLinesTracker(join(folder, metricsFile))
   }
 
-  log(metric: Metrics): void {
+  log(metric: Metric): void {
     if (this.ended) this.start()
     this.ended = false
     this.lines.log(metric)

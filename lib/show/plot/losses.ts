@@ -1,4 +1,5 @@
 /** Losses by step, and other numbers that training reports. */
+import type { Reported } from '../../makemoe/train/metrics'
 import { color, type Figure, layout } from './figure'
 
 /** Losses by step; NaN leaves a gap. */
@@ -62,10 +63,14 @@ export function smoothed(values: readonly number[], width: number): number[] {
   })
 }
 
-/** A number that training reported, by step. */
-export interface Reported {
-  readonly steps: readonly number[]
-  readonly values: readonly number[]
+/**
+ * The curve of a loss that training reported.
+ * @param metric its name among the metrics, such as `val_loss`
+ * @param name the curve's name in a legend
+ */
+export function reportedLoss(reports: ReadonlyMap<string, Reported>, metric: string, name: string): LossCurve {
+  const { steps = [], values = [] } = reports.get(metric) ?? {}
+  return { name, steps, losses: values }
 }
 
 /** One line for each reported number: a loss beside the loss, an entropy of each layer. */

@@ -1,11 +1,8 @@
 /** The load of the experts as training reports it, `routing/layer_0/load_3`: a heatmap over the steps, and which experts are dead. */
 
+import type { Reported } from '../../makemoe/train/metrics'
 import { loadOverTraining } from './experts'
 import type { Figure } from './figure'
-import type { Reported } from './losses'
-
-/** What training reported, by name. */
-export type Reports = ReadonlyMap<string, Reported>
 
 const loadName = /^(?:routing\/layer_(\d+)\/)?load_(?:(\d+)_)?(\d+)$/
 
@@ -15,7 +12,7 @@ interface ExpertLoad extends Reported {
   readonly expert: number
 }
 
-function loadsOf(reports: Reports): ExpertLoad[] {
+function loadsOf(reports: ReadonlyMap<string, Reported>): ExpertLoad[] {
   return [...reports].flatMap(([name, reported]) => {
     const found = loadName.exec(name)
     const [layer, expert] = [Number(found?.[1] ?? found?.[2]), Number(found?.[3])]
@@ -27,7 +24,7 @@ function loadsOf(reports: Reports): ExpertLoad[] {
 const maxColumns = 150
 
 /** The load over training, layer by layer; undefined if none was reported. */
-export function loadFigure(reports: Reports): Figure | undefined {
+export function loadFigure(reports: ReadonlyMap<string, Reported>): Figure | undefined {
   const loads = loadsOf(reports)
   const [first] = loads
   if (!first) return undefined
@@ -48,7 +45,7 @@ export function loadFigure(reports: Reports): Figure | undefined {
 const reportsInARow = 5
 
 /** The experts that get no tokens any longer, in words by layer; undefined if no load was reported, empty if none is dead. */
-export function deadExperts(reports: Reports): string | undefined {
+export function deadExperts(reports: ReadonlyMap<string, Reported>): string | undefined {
   const loads = loadsOf(reports)
   if (loads.length === 0) return undefined
   const byLayer = new Map<number, number[]>()

@@ -1,4 +1,4 @@
-import { lossCurves, publishedCurves, reportedCurves, smoothed } from 'makemoe'
+import { lossCurves, publishedCurves, reportedCurves, reportedLoss, smoothed } from 'makemoe'
 import { expect, test } from 'vitest'
 import { expectLegible } from './legible'
 
@@ -14,6 +14,11 @@ test('reportedCurves', () => {
   const figure = reportedCurves({ 'layer_0/z': { steps: [0, 10], values: [1, 2] } }, 'z')
   expectLegible(figure)
   expect(figure.data[0]).toMatchObject({ name: 'layer_0/z', x: [0, 10], y: [1, 2] })
+})
+test('reportedLoss: a curve of what was reported, an empty one where nothing was', () => {
+  const reports = new Map([['val_loss', { steps: [0, 10], values: [4, 3] }]])
+  expect(reportedLoss(reports, 'val_loss', 'validation')).toEqual({ name: 'validation', steps: [0, 10], losses: [4, 3] })
+  expect(reportedLoss(reports, 'train_loss', 'train')).toEqual({ name: 'train', steps: [], losses: [] })
 })
 test('smoothed is the running mean, at the start over the newer half', () => {
   expect(smoothed([1, 3, 5, 7], 2)).toEqual([1, 3, 4, 6])
