@@ -23,7 +23,7 @@ import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOpti
 import { importFile } from './parts'
 import { paths } from './setup/paths'
 import { endWithoutTerminal, stoppedStatus, stopSignal } from './stopping'
-import { setUpQuietly, textDescription, textOf } from './text-of'
+import { setUpQuietly, textDescription, textOf } from './text-option'
 import { lineInPlace, throttledLog } from './throttled-log'
 
 interface CompareCommandOptions {

@@ -9,7 +9,7 @@ import { checkpointIn } from '../runs/run-folder'
 import { compiler } from './compiler'
 import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions } from './options'
 import { loadParts } from './parts'
-import { setUpQuietly, textDescription, textDifference, textOf } from './text-of'
+import { setUpQuietly, textDescription, textDifference, textOf } from './text-option'
 import { lineInPlace } from './throttled-log'
 
 /** What to know about the loss of a model whose experts choose. */

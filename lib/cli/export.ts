@@ -16,7 +16,7 @@ import type { Precision } from '../show/page/weights'
 import { natural } from './option-values'
 import { addCheckpointOptions, addCommand, type CheckpointOptions } from './options'
 import { loadParts } from './parts'
-import { setUpQuietly, textDescription, textOf } from './text-of'
+import { setUpQuietly, textDescription, textOf } from './text-option'
 import { lineInPlace } from './throttled-log'
 
 export interface ExportOptions extends CheckpointOptions {

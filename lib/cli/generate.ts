@@ -11,7 +11,7 @@ import { compiler } from './compiler'
 import { natural, number, seed } from './option-values'
 import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions } from './options'
 import { loadParts } from './parts'
-import { setUpQuietly } from './text-of'
+import { setUpQuietly } from './text-option'
 
 interface GenerateTextOptions extends CheckpointOptions {
   readonly prompt?: string

@@ -10,7 +10,7 @@ import { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import { saveCheckpoint } from '../runs/checkpoint'
 import { importStateDict } from '../runs/import'
 import { addCommand, addConfigOptions, configOptions } from './options'
-import { recordedPath, setUpQuietly, textDescription, textOf } from './text-of'
+import { recordedPath, setUpQuietly, textDescription, textOf } from './text-option'
 
 interface ImportOptions {
   readonly out: string

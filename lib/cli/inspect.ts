@@ -16,7 +16,7 @@ import { natural } from './option-values'
 import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions } from './options'
 import { loadParts } from './parts'
 import { withProgress } from './setup/progress'
-import { setUpQuietly, textDescription, textDifference, textOf } from './text-of'
+import { setUpQuietly, textDescription, textDifference, textOf } from './text-option'
 
 interface InspectCheckpointOptions extends CheckpointOptions {
   readonly out?: string

@@ -38,9 +38,9 @@ import { loadParts } from './parts'
 import { writeCurves, writeSample } from './run-files'
 import { newRunPath, projectRoot } from './setup/paths'
 import { endWithoutTerminal, isStopped, stoppedStatus, stopSignal } from './stopping'
-import { recordedPath, setUpQuietly, textDescription, textDifference, textOf } from './text-of'
+import { recordedPath, setUpQuietly, textDescription, textDifference, textOf } from './text-option'
 import { noProgress, showProgress, type TrainingProgress } from './training-progress'
-import { startWatchdog } from './watch'
+import { startWatchdog } from './watchdog'
 import { trainWithWorkers } from './workers'
 
 interface TrainOptions {

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CharTokenizer, SetupError, TextError } from 'makemoe'
 import { paths } from 'makemoe/dist/cli/setup/paths'
-import { recordedPath, textOf } from 'makemoe/dist/cli/text-of'
+import { recordedPath, textOf } from 'makemoe/dist/cli/text-option'
 import { datasetOf } from 'makemoe/dist/makemoe/text/dataset'
 import { afterEach, expect, test, vi } from 'vitest'
 
-const folder = mkdtempSync(join(tmpdir(), 'makemoe-text-of-'))
+const folder = mkdtempSync(join(tmpdir(), 'makemoe-text-option-'))
 const own = join(folder, 'own.txt')
 const ownText = 'To be, or not to be. '.repeat(20)
 writeFileSync(own, ownText)
