@@ -75,8 +75,8 @@ function firstError(file: string, expected: Readonly<Record<string, string>>, wh
     ...program.getSyntacticDiagnostics(source),
     ...program.getSemanticDiagnostics(source),
   ]
-  const own = program.getSourceFiles().filter(({ isDeclarationFile, fileName }) => !isDeclarationFile && !/node_modules/.test(fileName))
-  for (const source of own.filter(({ fileName }) => fileName !== beside)) {
+  const sources = program.getSourceFiles().filter(({ isDeclarationFile, fileName }) => !isDeclarationFile && !/node_modules/.test(fileName))
+  for (const source of sources.filter(({ fileName }) => fileName !== beside)) {
     const first = errorsOf(source).find(({ code }) => !(whole && moduleNotFound.includes(code)))
     if (first) return found(source, first)
   }

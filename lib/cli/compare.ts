@@ -23,7 +23,7 @@ import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOpti
 import { importFile } from './parts'
 import { paths } from './setup/paths'
 import { endWithoutTerminal, stoppedStatus, stopSignal } from './stopping'
-import { setUpQuietly, textDescription, textOf } from './text-option'
+import { corpusOf, setUpQuietly, textDescription } from './text-option'
 import { lineInPlace, throttledLog } from './throttled-log'
 
 interface CompareCommandOptions {
@@ -84,7 +84,7 @@ export function register(program: Command): void {
 async function compareVariants(config: Config, options: CompareCommandOptions): Promise<number> {
   const { name, variants: unordered, partsSource } = await chosen(config, options)
   const variants = withFirst(unordered, options.against)
-  const corpus = await textOf(options)
+  const corpus = await corpusOf(options)
   const tokenizer = tokenizers[options.tokenizer].fromText(corpus.pieces())
   const folder = options.out ?? join(paths.runs(), 'compare')
   const seeds = Array.from({ length: options.seeds }, (_, i) => config.seed + i)

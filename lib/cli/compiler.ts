@@ -4,14 +4,14 @@ import { compile } from '../engine/graph/compile'
 /** Leaves a function as it is, or compiles it and says when and how long it traces. */
 export function compiler(
   eager: boolean | undefined,
-  say: (line: string) => void,
+  log: (line: string) => void,
 ): <Args extends unknown[], R>(fn: (...args: Args) => R) => (...args: Args) => R {
   if (eager) return (fn) => fn
   return (fn) =>
     compile(fn, {
       onTrace: ({ done, milliseconds, operations }) => {
-        if (done) say(`graph: ${operations} operations, traced in ${(milliseconds / 1000).toFixed(1)} s`)
-        else say('graph: tracing ...')
+        if (done) log(`graph: ${operations} operations, traced in ${(milliseconds / 1000).toFixed(1)} s`)
+        else log('graph: tracing ...')
       },
     })
 }

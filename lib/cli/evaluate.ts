@@ -9,7 +9,7 @@ import { checkpointIn } from '../runs/run-folder'
 import { compiler } from './compiler'
 import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions } from './options'
 import { loadParts } from './parts'
-import { setUpQuietly, textDescription, textDifference, textOf } from './text-option'
+import { corpusOf, setUpQuietly, textDescription, textDifference } from './text-option'
 import { lineInPlace } from './throttled-log'
 
 /** What to know about the loss of a model whose experts choose. */
@@ -36,7 +36,7 @@ export function register(program: Command): void {
 async function evaluateCheckpoint(options: EvaluateOptions): Promise<void> {
   const { parts, partsFile } = await loadParts(options.parts)
   const { model, tokenizer, config, text } = loadCheckpoint(checkpointIn(options.checkpoint), parts, partsFile)
-  const corpus = await textOf(options, text)
+  const corpus = await corpusOf(options, text)
   const difference = text && options.text === undefined ? textDifference(corpus, text) : undefined
   if (difference !== undefined) console.error(`note: ${difference}`)
   if (model.looksAhead()) console.error(lookingAhead)

@@ -16,7 +16,7 @@ import type { Precision } from '../show/page/weights'
 import { natural } from './option-values'
 import { addCheckpointOptions, addCommand, type CheckpointOptions } from './options'
 import { loadParts } from './parts'
-import { setUpQuietly, textDescription, textOf } from './text-option'
+import { corpusOf, setUpQuietly, textDescription } from './text-option'
 import { lineInPlace } from './throttled-log'
 
 export interface ExportOptions extends CheckpointOptions {
@@ -50,15 +50,15 @@ export async function exportPage(options: ExportOptions): Promise<void> {
   if (!/\.html?$/i.test(options.out)) throw new ConfigError(`out: got ${options.out}, expected a file that ends in .html`)
   if (prompt === '') throw new ConfigError('prompt: got an empty text, expected at least one character')
   const folder = checkpointIn(options.checkpoint)
-  const own = partsOf(folder)?.names.filter((name) => isOneOf<string>(partNamesOf('architecture'), name)) ?? []
-  if (own.length > 0)
+  const custom = partsOf(folder)?.names.filter((name) => isOneOf<string>(partNamesOf('architecture'), name)) ?? []
+  if (custom.length > 0)
     throw new CheckpointError(
-      `${folder} cannot become a page: it was made with parts passed by value (${own.join(', ')}), and a page has only the routers and experts that lib/show/page/parts.ts knows by name`,
+      `${folder} cannot become a page: it was made with parts passed by value (${custom.join(', ')}), and a page has only the routers and experts that lib/show/page/parts.ts knows by name`,
     )
   const { parts, partsFile } = await loadParts(options.parts)
   const { model, tokenizer, text } = loadCheckpoint(folder, parts, partsFile)
   const vocabulary = charactersOf(tokenizer, 'a page')
-  const corpus = await textOf(options, text)
+  const corpus = await corpusOf(options, text)
   const validation = datasetOf(tokenizer, corpus, model.config.blockSize).splits.val
   const onProgress = (share: number): void => {
     lineInPlace.show(`measuring ${(100 * share).toFixed(0)} %`)

@@ -10,7 +10,7 @@ import { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import { saveCheckpoint } from '../runs/checkpoint'
 import { importStateDict } from '../runs/import'
 import { addCommand, addConfigOptions, configOptions } from './options'
-import { recordedPath, setUpQuietly, textDescription, textOf } from './text-option'
+import { corpusOf, recordedPath, setUpQuietly, textDescription } from './text-option'
 
 interface ImportOptions {
   readonly out: string
@@ -37,7 +37,7 @@ async function importWeights(file: string, config: Partial<Config>, options: Imp
   } catch (error) {
     throw new CheckpointError(`cannot read ${file}: ${messageOf(error)}`)
   }
-  const corpus = await textOf(options)
+  const corpus = await corpusOf(options)
   const tokenizer = CharTokenizer.fromText(corpus.pieces())
   const checkpoint = importStateDict(bytes, tokenizer, config)
   saveCheckpoint(options.out, {

@@ -16,7 +16,7 @@ import { natural } from './option-values'
 import { addCheckpointOptions, addCommand, addEagerOption, type CheckpointOptions } from './options'
 import { loadParts } from './parts'
 import { withProgress } from './setup/progress'
-import { setUpQuietly, textDescription, textDifference, textOf } from './text-option'
+import { corpusOf, setUpQuietly, textDescription, textDifference } from './text-option'
 
 interface InspectCheckpointOptions extends CheckpointOptions {
   readonly out?: string
@@ -48,7 +48,7 @@ async function inspectCheckpoint(options: InspectCheckpointOptions): Promise<voi
   const { parts, partsFile } = await loadParts(options.parts)
   const { model, tokenizer, config, text } = loadCheckpoint(checkpointIn(checkpoint), parts, partsFile)
   if (!existsSync(dirname(resolve(out)))) throw new ConfigError(`out: got ${out}, expected a file in a folder that is there`)
-  const corpus = await textOf(options, text)
+  const corpus = await corpusOf(options, text)
   const difference = text && options.text === undefined ? textDifference(corpus, text) : undefined
   if (difference !== undefined) console.error(`note: ${difference}`)
   if (model.looksAhead()) console.error(lookingAhead)

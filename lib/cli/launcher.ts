@@ -55,7 +55,7 @@ export function requireNamespace(trusted: boolean): boolean {
 }
 
 /** How an attempt ended. */
-export interface Outcome {
+export interface AttemptResult {
   /** That of worker 0, or of the first that failed. */
   readonly status: number
   /** The first worker that was lost, and how; absent if none was. */
@@ -73,7 +73,7 @@ export interface LaunchOptions {
 }
 
 /** Runs all workers once. Worker 0 has the terminal; of the others, what they say last is shown if they fail. */
-export async function launch({ workers, isolated, command, signal }: LaunchOptions): Promise<Outcome> {
+export async function launch({ workers, isolated, command, signal }: LaunchOptions): Promise<AttemptResult> {
   // Each attempt has new ports, since a server never gives its port back.
   const hosts = (await freePorts(workers)).map((port) => `127.0.0.1:${port}`).join()
   const { MLFLOW_TRACKING_URI: _uri, TF_CONFIG: _config, ...inherited } = process.env // the launcher feeds MLflow, from outside
@@ -101,14 +101,14 @@ export async function launch({ workers, isolated, command, signal }: LaunchOptio
     for (const child of children) child.kill(signal.reason === 'SIGINT' ? 'SIGINT' : 'SIGTERM')
   }
   signal.addEventListener('abort', pass)
-  const outcome = await supervise(children, said)
+  const result = await supervise(children, said)
   signal.removeEventListener('abort', pass)
   holder?.kill('SIGKILL')
-  return outcome
+  return result
 }
 
 /** Waits for all, and ends who is stopped; once one has failed, the others have little time. */
-async function supervise(children: readonly ChildProcess[], said: readonly string[]): Promise<Outcome> {
+async function supervise(children: readonly ChildProcess[], said: readonly string[]): Promise<AttemptResult> {
   let first: { worker: number; status: number; how: string; lost: boolean } | undefined
   let timer: NodeJS.Timeout | undefined
   let forced = false

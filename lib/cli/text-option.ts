@@ -34,7 +34,7 @@ export const setUpQuietly = (text: string | undefined | false): Promise<void> =>
  * The text, split as the recorded one if it is the same.
  * @throws TextError; SetupError if the plays cannot be fetched
  */
-export async function textOf(options: { readonly text?: string | undefined }, recorded?: TextRecord): Promise<Corpus> {
+export async function corpusOf(options: { readonly text?: string | undefined }, recorded?: TextRecord): Promise<Corpus> {
   const file = options.text ?? recorded?.path
   const corpus = isShakespeare(file) ? await completePlays(file) : fileOf(file, options.text === undefined)
   const mayDiffer = recorded !== undefined && corpus.trainCharacters !== recorded.trainCharacters

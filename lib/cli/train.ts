@@ -38,7 +38,7 @@ import { loadParts } from './parts'
 import { writeCurves, writeSample } from './run-files'
 import { newRunPath, projectRoot } from './setup/paths'
 import { endWithoutTerminal, isStopped, stoppedStatus, stopSignal } from './stopping'
-import { recordedPath, setUpQuietly, textDescription, textDifference, textOf } from './text-option'
+import { corpusOf, recordedPath, setUpQuietly, textDescription, textDifference } from './text-option'
 import { noProgress, showProgress, type TrainingProgress } from './training-progress'
 import { startWatchdog } from './watchdog'
 import { trainWithWorkers } from './workers'
@@ -126,7 +126,7 @@ function requireSameConfig(saved: Config, given: Partial<Config>): void {
 /** Steps between reports: a row for each expert of each layer; a local MLflow server takes 0.2 ms of a core for a row. */
 const reportInterval = 50
 
-/** What a run is told besides what it trains. */
+/** What a run needs besides what it trains. */
 type Common = Pick<RunOptions, 'parts' | 'partsFile' | 'tags' | 'tracker' | 'compile' | 'warn' | 'reportInterval' | 'keep' | 'worker'>
 
 /**
@@ -155,7 +155,7 @@ async function train(options: TrainOptions, config: Config, given: Partial<Confi
   const common = { parts, partsFile, tags, tracker, compile, warn: progress.line, reportInterval, keep, worker }
   let run: Run<SparseMoELanguageModel>
   try {
-    const corpus = await textOf(options, saved && { ...saved.text, sha256: saved.textSha256 })
+    const corpus = await corpusOf(options, saved && { ...saved.text, sha256: saved.textSha256 })
     run = folder !== undefined && saved ? resume(folder, saved, corpus, steps, common) : start(config, corpus, options, common)
   } catch (error) {
     progress.stop()

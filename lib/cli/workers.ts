@@ -82,9 +82,9 @@ export async function trainWithWorkers(
         feed = feedTracker(tracker, path)
       }
       const command = [...shared, ...(again ? ['--resume', path] : ['--preset', options.preset, '--out', path])]
-      const outcome = await launch({ workers, isolated, command, signal })
-      if (outcome.lost === undefined) return outcome.status
-      const sentence = `${outcome.lost}; all ${workers} workers have ended`
+      const result = await launch({ workers, isolated, command, signal })
+      if (result.lost === undefined) return result.status
+      const sentence = `${result.lost}; all ${workers} workers have ended`
       if (signal.aborted) {
         console.error(
           hasCheckpoint(path)
@@ -93,9 +93,9 @@ export async function trainWithWorkers(
         )
         return stoppedStatus(signal)
       }
-      if (outcome.status !== lostStatus) {
+      if (result.status !== lostStatus) {
         console.error(`makemoe: ${sentence}`)
-        return outcome.status
+        return result.status
       }
       if (attempt >= restarts) throw new ClusterError(`${sentence}, after ${attempt} of ${restarts} restarts`)
       console.error(`${sentence}; restart ${attempt + 1} of ${restarts} from the last checkpoint`)

@@ -8,7 +8,7 @@ import { type Tensor, tf } from '../engine/tensor/tf'
 import type { Dataset } from '../makemoe/text/dataset'
 import type { Tokenizer } from '../makemoe/text/tokenizer'
 import { charactersOf } from '../makemoe/text/tokenizers'
-import type { Stateful } from '../makemoe/train/state-dict'
+import type { HasWeights } from '../makemoe/train/state-dict'
 import { setStreamCounters, streamCounters } from '../makemoe/train/training-state'
 import type { Inspection } from '../show/inspection/contents'
 import { specialization } from './analysis'
@@ -18,7 +18,7 @@ import { type LayerObservation, Observation, observed } from './observe'
 import { saturationOverRun } from './saturation'
 
 /** A model that can be inspected; lib's language model is one. */
-export interface InspectedModel extends ExaminedModel, Stateful {
+export interface InspectedModel extends ExaminedModel, HasWeights {
   parameterCount(): number
   activeParameterCount?(): number
 }
@@ -50,28 +50,28 @@ export async function inspect(model: InspectedModel, tokenizer: Tokenizer, datas
     characters: number | undefined,
     onProgress: (share: number) => void,
   ): Promise<[LayerObservation[], Int32Array]> => {
-    const seen = new Observation()
+    const observation = new Observation()
     const ids: number[] = []
     for (const { x, y } of dataset.windows('val', undefined, characters)) {
       const { result, layers } = forward(x)
-      seen.add(layers)
+      observation.add(layers)
       for (const id of x.dataSync()) ids.push(id)
       tf.dispose([x, y, result])
       onProgress(Math.min(1, ids.length / Math.min(characters ?? Number.POSITIVE_INFINITY, dataset.splits.val.length)))
       await nextTurn() // signals get their turn
       signal?.throwIfAborted()
     }
-    return [seen.summary(ids, dataset.blockSize), Int32Array.from(ids)]
+    return [observation.summary(ids, dataset.blockSize), Int32Array.from(ids)]
   }
 
   const before = streamCounters(streams)
   const [layers, ids] = await observeText(options.characters, (share) => onProgress('observing', share))
-  if (layers.length === 0) throw new TensorError('got a model of which no layer tells its observer anything, expected SparseMoE layers')
+  if (layers.length === 0) throw new TensorError('got a model of which no layer reports its routing, expected SparseMoE layers')
   const comparing = Math.min(saturationCharacters, options.characters ?? saturationCharacters)
   const saturation = folder
     ? await saturationOverRun(model, folder, async () => {
-        const [seen] = await observeText(comparing, (share) => onProgress('comparing checkpoints', share))
-        return seen.map(({ choices }) => choices)
+        const [observations] = await observeText(comparing, (share) => onProgress('comparing checkpoints', share))
+        return observations.map(({ choices }) => choices)
       })
     : []
   const text = tokenizer.decode(ids)

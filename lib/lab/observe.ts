@@ -25,7 +25,7 @@ export type LayerTensors = {
   readonly metrics: Readonly<Record<string, Tensor>>
 }
 
-/** A pass with what was seen in it. */
+/** A pass with what was totals in it. */
 export type Observed<R extends Tensor> = {
   readonly result: R
   readonly layers: LayerTensors[]
@@ -74,7 +74,7 @@ export interface LayerObservation extends RoutingNumbers {
 }
 
 /** What was read of one layer so far. */
-interface Seen {
+interface LayerTotals {
   readonly experts: Int32Array[]
   readonly gates: Float32Array[]
   /** Sums of vectors, and of scalars times tokens. */
@@ -85,22 +85,22 @@ interface Seen {
 
 /** Adds up what was observed in one pass or many. */
 export class Observation {
-  private readonly layers = new Map<number, Seen>()
+  private readonly layers = new Map<number, LayerTotals>()
 
   /** Reads what a pass showed; the tensors are disposed of. */
   add(layers: readonly LayerTensors[]): void {
     for (const tensors of layers) {
       const { layer, experts, gates, metrics } = tensors
       const [tokens = 0, topK = 0] = experts.shape
-      const seen = this.layers.get(layer) ?? { experts: [], gates: [], sums: new Map<string, number[]>(), topK, tokens: 0 }
-      this.layers.set(layer, seen)
-      seen.experts.push(Int32Array.from(experts.dataSync()))
-      seen.gates.push(Float32Array.from(gates.dataSync()))
-      seen.tokens += tokens
+      const totals = this.layers.get(layer) ?? { experts: [], gates: [], sums: new Map<string, number[]>(), topK, tokens: 0 }
+      this.layers.set(layer, totals)
+      totals.experts.push(Int32Array.from(experts.dataSync()))
+      totals.gates.push(Float32Array.from(gates.dataSync()))
+      totals.tokens += tokens
       for (const [name, value] of Object.entries(metrics)) {
-        const before = seen.sums.get(name)
+        const before = totals.sums.get(name)
         const weight = value.rank === 0 ? tokens : 1
-        seen.sums.set(
+        totals.sums.set(
           name,
           Array.from(value.dataSync(), (number, i) => number * weight + (before?.[i] ?? 0)),
         )
@@ -117,8 +117,8 @@ export class Observation {
   summary(characters: ArrayLike<number>, length: number): LayerObservation[] {
     return [...this.layers]
       .sort(([a], [b]) => a - b)
-      .map(([layer, seen]) => {
-        const { sums, topK, tokens } = seen
+      .map(([layer, totals]) => {
+        const { sums, topK, tokens } = totals
         const vector = (name: string): number[] => sums.get(name) ?? []
         const mean = (name: string): number | undefined => {
           const [sum] = vector(name)
@@ -126,11 +126,11 @@ export class Observation {
         }
         const [load, importance] = [vector('load'), vector('importance')]
         const demand = sums.get('demand') ?? load
-        const choices = { experts: concatenated(seen.experts, Int32Array), topK, numExperts: load.length }
+        const choices = { experts: concatenated(totals.experts, Int32Array), topK, numExperts: load.length }
         return {
           layer,
           choices,
-          gates: concatenated(seen.gates, Float32Array),
+          gates: concatenated(totals.gates, Float32Array),
           demand,
           load,
           importance,

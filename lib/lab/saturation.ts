@@ -1,9 +1,9 @@
 /**
  * Saturation over a run: how many of the final choices of experts each of its checkpoints makes already (Muennighoff et al. 2024, OLMoE,
- * section 5.1). The checkpoints are loaded one after the other into the model, which gets its own weights back.
+ * section 5.1). The checkpoints are loaded one after the other into the model, which gets its finalWeights weights back.
  */
 import { CheckpointError } from '../base/errors'
-import { loadStateDict, type Stateful, stateDictOf } from '../makemoe/train/state-dict'
+import { type HasWeights, loadStateDict, stateDictOf } from '../makemoe/train/state-dict'
 import { loadWeights } from '../runs/checkpoint'
 import { checkpointsOf } from '../runs/run-folder'
 import type { SaturationPoint } from '../show/inspection/contents'
@@ -15,10 +15,10 @@ import { type Choices, saturation } from './analysis'
  * @returns a point for each checkpoint that is kept, oldest first
  * @throws CheckpointError if one is damaged or of another model
  */
-export async function saturationOverRun(model: Stateful, folder: string, choose: () => Promise<Choices[]>): Promise<SaturationPoint[]> {
+export async function saturationOverRun(model: HasWeights, folder: string, choose: () => Promise<Choices[]>): Promise<SaturationPoint[]> {
   const checkpoints = checkpointsOf(folder)
   if (checkpoints.length === 0) return []
-  const own = stateDictOf(model)
+  const finalWeights = stateDictOf(model)
   const final = await choose()
   const points: SaturationPoint[] = []
   try {
@@ -28,13 +28,13 @@ export async function saturationOverRun(model: Stateful, folder: string, choose:
       points.push({ step, shares: final.map((choices, layer) => saturation(early[layer] ?? noChoices(path, layer), choices)) })
     }
   } finally {
-    loadStateDict(model, own)
+    loadStateDict(model, finalWeights)
   }
   return points
 }
 
 /** Loads weights; an error says which checkpoint of the run it is about. */
-function loadNamed(path: string, model: Stateful): void {
+function loadNamed(path: string, model: HasWeights): void {
   try {
     loadWeights(path, model)
   } catch (error) {

@@ -35,28 +35,28 @@ export function summarize(measurements: readonly Measurement[]): SummaryRow[] {
   for (const measurement of measurements) variants.set(measurement.variant, [...(variants.get(measurement.variant) ?? []), measurement])
   const [first = []] = variants.values()
   const baseline = new Map(first.map((measurement) => [measurement.seed, measurement]))
-  return [...variants].map(([variant, own], i): SummaryRow => {
-    const losses = own.map(({ validationLoss }) => validationLoss)
-    const pairs = own.flatMap((measurement) => {
+  return [...variants].map(([variant, runs], i): SummaryRow => {
+    const losses = runs.map(({ validationLoss }) => validationLoss)
+    const pairs = runs.flatMap((measurement) => {
       const base = baseline.get(measurement.seed)
       return base ? [[measurement, base] as const] : []
     })
-    const loads = own.flatMap(({ loadVariation }) => loadVariation ?? [])
-    const meanOf = (pick: (measurement: Measurement) => number): number => mean(own.map(pick))
+    const loads = runs.flatMap(({ loadVariation }) => loadVariation ?? [])
+    const meanOf = (pick: (measurement: Measurement) => number): number => mean(runs.map(pick))
     return {
       variant,
-      seeds: own.length,
+      seeds: runs.length,
       validationLoss: mean(losses),
       spread: deviation(losses),
       ...(i > 0 ? { difference: pairedDifference(pairs.map(([{ validationLoss }, base]) => validationLoss - base.validationLoss)) } : {}),
       identical: i > 0 && pairs.length > 0 && pairs.every(([measurement, base]) => haveSameLosses(measurement, base)),
-      millisecondsPerStep: median(own.map(({ millisecondsPerStep }) => millisecondsPerStep)),
+      millisecondsPerStep: median(runs.map(({ millisecondsPerStep }) => millisecondsPerStep)),
       parameters: meanOf(({ parameters }) => parameters),
       activeParameters: meanOf(({ activeParameters }) => activeParameters),
       flopsPerToken: meanOf(({ flopsPerToken }) => flopsPerToken),
       ...(loads.length > 0 ? { loadVariation: mean(loads) } : {}),
       dropped: meanOf(({ dropped }) => dropped),
-      looksAhead: own.some(({ looksAhead }) => looksAhead),
+      looksAhead: runs.some(({ looksAhead }) => looksAhead),
     }
   })
 }

@@ -16,7 +16,7 @@ import { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import type { StateDict } from '../makemoe/nn/module'
 import type { Tokenizer, TokenizerKind } from '../makemoe/text/tokenizer'
 import { nameOfTokenizer, restoreTokenizer } from '../makemoe/text/tokenizers'
-import { checkSizes, findNotFinite, loadStateDict, type Stateful, stateDictOf } from '../makemoe/train/state-dict'
+import { checkSizes, findNotFinite, type HasWeights, loadStateDict, stateDictOf } from '../makemoe/train/state-dict'
 import { matchParts, type Parts, type PartsFile, type PartsRecord } from './parts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors'
 
@@ -51,7 +51,7 @@ export interface TextRecord {
 
 /** What goes into a checkpoint. */
 export interface CheckpointContents {
-  readonly model: Stateful
+  readonly model: HasWeights
   readonly tokenizer: Tokenizer
   /** Complete, unless `weightsOnly`. */
   readonly config: Partial<Config>
@@ -209,7 +209,7 @@ export function loadCheckpoint(folder: string, parts: Parts = {}, partsFile?: Pa
  * @returns what else the checkpoint holds: tokenizer, config, parts, text
  * @throws CheckpointError if a tensor is missing, of another shape, or left over
  */
-export function loadWeights(folder: string, model: Stateful, parts: Parts = {}): CheckpointContents {
+export function loadWeights(folder: string, model: HasWeights, parts: Parts = {}): CheckpointContents {
   const description = readDescription(folder)
   loadStateDict(model, readWeights(folder, description))
   const { config, parts: record, text, weightsOnly } = description

@@ -5,7 +5,7 @@ import { createStreams } from '../engine/tensor/streams'
 import { type Tensor, tf } from '../engine/tensor/tf'
 import { type Config, validateConfig } from '../makemoe/config'
 import { assignParameter } from '../makemoe/nn/module'
-import { loadStateDict, type Stateful, stateDictOf } from '../makemoe/train/state-dict'
+import { type HasWeights, loadStateDict, stateDictOf } from '../makemoe/train/state-dict'
 import type { Trainable } from '../makemoe/train/step'
 import { buildModel } from './checkpoint'
 import type { Parts } from './parts'
@@ -17,7 +17,12 @@ const tolerance = 1e-3
  * Compares a model with the one that its config makes.
  * @returns the reason why the commands would not get the same model back, or undefined if they would
  */
-export function whyNotLoadable(model: Trainable & Stateful, config: Partial<Config>, vocabSize: number, parts: Parts): string | undefined {
+export function whyNotLoadable(
+  model: Trainable & HasWeights,
+  config: Partial<Config>,
+  vocabSize: number,
+  parts: Parts,
+): string | undefined {
   let checked: Config
   try {
     checked = validateConfig(config)
@@ -46,7 +51,7 @@ export function whyNotLoadable(model: Trainable & Stateful, config: Partial<Conf
  * Moves a model's weights so far that every op matters: at its start a model predicts all tokens alike, whatever its attention does.
  * @returns a function that puts the weights back
  */
-function perturb(model: Stateful): () => void {
+function perturb(model: HasWeights): () => void {
   const { init } = createStreams(0)
   const before = model.namedParameters().map(([, variable]) => [variable, Float32Array.from(variable.dataSync())] as const)
   tf.tidy(() => {

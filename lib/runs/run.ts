@@ -24,7 +24,7 @@ import { checkTokenizer, codePointCount, decoderOf, partsOf, type Tokenizer } fr
 import { nameOfTokenizer } from '../makemoe/text/tokenizers'
 import type { Compile } from '../makemoe/train/compile'
 import { makeOptimizer } from '../makemoe/train/make-optimizer'
-import type { Stateful } from '../makemoe/train/state-dict'
+import type { HasWeights } from '../makemoe/train/state-dict'
 import type { Trainable } from '../makemoe/train/step'
 import { Trainer } from '../makemoe/train/trainer'
 import type { TrainerOptions } from '../makemoe/train/trainer-options'
@@ -39,7 +39,7 @@ import { type OpenTrackerOptions, openTracker } from './track/trackers'
 import { onlyWorker, type Worker, type WorkerShare } from './worker'
 
 /** A language model that can be trained and saved. */
-export type LanguageModel = Trainable & Stateful
+export type LanguageModel = Trainable & HasWeights
 
 interface CommonOptions extends Omit<OpenTrackerOptions, 'config'> {
   readonly dataset: Dataset

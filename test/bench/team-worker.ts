@@ -6,7 +6,7 @@ import { at } from 'makemoe/dist/base/assertions'
 import { writeFileAtomic } from 'makemoe/dist/base/files'
 import { mean } from 'makemoe/dist/base/numbers'
 import { endWithLauncher } from 'makemoe/dist/cli/launcher'
-import { textOf } from 'makemoe/dist/cli/text-option'
+import { corpusOf } from 'makemoe/dist/cli/text-option'
 import { compile } from 'makemoe/dist/engine/graph/compile'
 import { createStreams, type Streams } from 'makemoe/dist/engine/tensor/streams'
 import { type Tensor, tf } from 'makemoe/dist/engine/tensor/tf'
@@ -58,7 +58,7 @@ async function subject(
     return { model, dataset: new Dataset(random, config.blockSize) }
   }
   const { tokenizer, text } = loadWeights(checkpoint, model)
-  return { model, dataset: datasetOf(tokenizer, await textOf({}, text), config.blockSize) }
+  return { model, dataset: datasetOf(tokenizer, await corpusOf({}, text), config.blockSize) }
 }
 
 /** The share of the busiest process, of a layer's load by expert: [E] */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CharTokenizer, SetupError, TextError } from 'makemoe'
 import { paths } from 'makemoe/dist/cli/setup/paths'
-import { recordedPath, textOf } from 'makemoe/dist/cli/text-option'
+import { corpusOf, recordedPath } from 'makemoe/dist/cli/text-option'
 import { datasetOf } from 'makemoe/dist/makemoe/text/dataset'
 import { afterEach, expect, test, vi } from 'vitest'
 
@@ -32,14 +32,14 @@ test('without the package index, the plays are an error with a remedy, and nothi
   for (const [name, value] of Object.entries({ PIP_NO_INDEX: '1', PIP_FIND_LINKS: folder, PIP_CONFIG_FILE: '/dev/null' }))
     vi.stubEnv(name, value)
   vi.spyOn(console, 'error').mockImplementation(() => {})
-  await expect(textOf({ text: 'shakespeare' })).rejects.toBeInstanceOf(SetupError)
+  await expect(corpusOf({ text: 'shakespeare' })).rejects.toBeInstanceOf(SetupError)
   expect(existsSync(file)).toBe(false)
 })
 
 test('plays that somebody changed are refused', async () => {
   writeFileSync(playsIn('changed.txt'), 'changed')
-  await expect(textOf({ text: 'shakespeare' })).rejects.toThrow(TextError)
-  await expect(textOf({ text: 'shakespeare' })).rejects.toThrow(/changed\.txt is not what the setup made.*remove it/)
+  await expect(corpusOf({ text: 'shakespeare' })).rejects.toThrow(TextError)
+  await expect(corpusOf({ text: 'shakespeare' })).rejects.toThrow(/changed\.txt is not what the setup made.*remove it/)
 })
 
 test('the plays are recorded by name, whether they were asked for by name or by their file; other files by their path', () => {
@@ -55,13 +55,13 @@ test('the name wins over a file called shakespeare, and says so; ./shakespeare i
   writeFileSync(join(folder, 'shakespeare'), 'mine')
   const said = vi.spyOn(console, 'error').mockImplementation(() => {})
   vi.spyOn(process, 'cwd').mockReturnValue(folder)
-  expect((await textOf({ text: join(folder, 'shakespeare') })).text).toBe('mine')
+  expect((await corpusOf({ text: join(folder, 'shakespeare') })).text).toBe('mine')
   expect(said).not.toHaveBeenCalled()
 })
 
 test('a text with a recorded split has it again where it is the same text, whatever it is called; another text has the usual one', async () => {
-  const split = async (recorded: Parameters<typeof textOf>[1], text?: string) => {
-    const corpus = await textOf(text === undefined ? {} : { text }, recorded)
+  const split = async (recorded: Parameters<typeof corpusOf>[1], text?: string) => {
+    const corpus = await corpusOf(text === undefined ? {} : { text }, recorded)
     return datasetOf(CharTokenizer.fromText(corpus.pieces()), corpus, 4).splits.train.length
   }
   expect(await split({ path: own, sha256, trainCharacters: 300 })).toBe(300)

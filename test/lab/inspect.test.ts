@@ -76,7 +76,7 @@ describe('inspecting a run', () => {
         return tf.zeros([...ids.shape, tokenizer.vocabSize])
       }
     }
-    await expect(inspect(new Dense(), tokenizer, dataset, { streams, source: '' })).rejects.toThrow(/no layer tells its observer anything/)
+    await expect(inspect(new Dense(), tokenizer, dataset, { streams, source: '' })).rejects.toThrow(/no layer reports its routing/)
   })
 })
 

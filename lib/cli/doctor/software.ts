@@ -25,8 +25,8 @@ function python(): Answer {
   const system = findPython()
   const script = ['-c', 'import sys; print(sys.version.split()[0])']
   const found = `${outputOf(system, script)} (${system})`
-  const own = outputOf(paths.python(), script)
-  if (own !== undefined) return `${own} in ${paths.environment()}; ${found}`
+  const installed = outputOf(paths.python(), script)
+  if (installed !== undefined) return `${installed} in ${paths.environment()}; ${found}`
   return [`none in ${paths.environment()}; ${found}`, `${setUp} makes its environment anew`]
 }
 

@@ -67,9 +67,9 @@ export function pipSources(listed: string, more: readonly string[] = []): Record
  * @param more of the person's settings that are kept, besides where packages come from
  */
 export function pipEnvironment(python: string, more: readonly string[] = []): Record<string, string> {
-  const own = ownEnvironment()
+  const environment = ownEnvironment()
   const all = [...sources, ...more, 'config-file'].map(variableOf)
-  const wanted = Object.fromEntries(Object.entries(own).filter(([name]) => !name.startsWith('PIP_') || all.includes(name)))
+  const wanted = Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('PIP_') || all.includes(name)))
   // Settings for `pip install` are also taken for options of `pip config`.
   const whole = { PIP_USER: '0', PIP_GLOBAL: '0', PIP_SITE: '0' }
   const { stdout } = spawnSync(python, ['-m', 'pip', 'config', 'list'], { encoding: 'utf8', env: { ...wanted, ...whole } })

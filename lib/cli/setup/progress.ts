@@ -24,7 +24,7 @@ const bar = (share: number): string =>
 export async function withProgress<T>(
   name: string,
   work: (report: Report) => Promise<T>,
-  say: (line: string) => void,
+  log: (line: string) => void,
   terminal: NodeJS.WriteStream = process.stderr,
 ): Promise<T> {
   const start = Date.now()
@@ -43,7 +43,7 @@ export async function withProgress<T>(
     display.start(1, 0)
     stop = () => display.stop()
   } else {
-    const print = (): void => say(`${name}: ${doing || 'working'} ... (${Math.round((Date.now() - start) / 1000)} s)`)
+    const print = (): void => log(`${name}: ${doing || 'working'} ... (${Math.round((Date.now() - start) / 1000)} s)`)
     const first = setTimeout(print, 1000)
     const next = setInterval(print, 15_000)
     stop = () => {

@@ -52,7 +52,7 @@ function readStamps(): Stamps {
  * Does every step that is not done yet, one line a step with its time. A finished project answers in about a second.
  * @throws SetupError with a remedy when a step fails.
  */
-export async function setup(options: SetupOptions, say: (line: string) => void = console.log): Promise<void> {
+export async function setup(options: SetupOptions, log: (line: string) => void = console.log): Promise<void> {
   const gpu = options.gpu ?? readStamps().gpu === 'yes'
   const wheel = tensorflowWheel(process.platform, process.arch, gpu)
   const steps: (() => Step)[] = [environmentStep, () => tensorflowStep(wheel, gpu)]
@@ -62,9 +62,9 @@ export async function setup(options: SetupOptions, say: (line: string) => void =
   if (options.text) steps.push(textStep)
   if (options.shakespeare) steps.push(shakespeareStep)
   if (steps.every((makeStep) => isDone(makeStep()))) return
-  const unlock = await waitForLock(paths.setupLock(), () => say('another process is setting up this folder; waiting for it'))
+  const unlock = await waitForLock(paths.setupLock(), () => log('another process is setting up this folder; waiting for it'))
   try {
-    for (const makeStep of steps) await perform(makeStep(), gpu, say)
+    for (const makeStep of steps) await perform(makeStep(), gpu, log)
   } finally {
     unlock()
   }
@@ -74,16 +74,16 @@ export async function setup(options: SetupOptions, say: (line: string) => void =
 const isDone = ({ name, key, product }: Step): boolean => existsSync(product) && (key === undefined || readStamps()[name] === key)
 
 /** Does a step unless it is done; its stamp comes last. */
-async function perform(step: Step, gpu: boolean, say: (line: string) => void): Promise<void> {
+async function perform(step: Step, gpu: boolean, log: (line: string) => void): Promise<void> {
   if (isDone(step)) return
   const { name, key, product, run } = step
   const start = Date.now()
-  const result = await withProgress(name, run, say)
+  const result = await withProgress(name, run, log)
   if (!existsSync(product)) throw new SetupError(`${name}: ${product} is not there after its installation`, 'run this again')
   // The environment step clears .venv and the stamps in it, so they are read again.
   const stamps = { ...readStamps(), ...(key === undefined ? {} : { [name]: key }), gpu: gpu ? 'yes' : 'no' }
   writeFileAtomic(paths.stamps(), `${JSON.stringify(stamps, null, 2)}\n`)
-  say(`${name}: ${result} (${((Date.now() - start) / 1000).toFixed(1)} s)`)
+  log(`${name}: ${result} (${((Date.now() - start) / 1000).toFixed(1)} s)`)
 }
 
 /** Takes a lock as soon as whoever has it gives it back. */

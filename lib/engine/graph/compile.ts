@@ -71,9 +71,9 @@ function unflatten(value: Structure, tensors: Iterator<Tensor>): Structure {
 }
 
 /** A trace, ready to run. */
-interface Ready {
+interface PreparedTrace {
   readonly graph: Omit<Trace, 'nodes'>
-  readonly held: Held
+  readonly registered: RegisteredFunction
   /** JavaScript state when it was traced. */
   readonly state: StateSnapshot
   /** Calls since it was traced. */
@@ -85,17 +85,17 @@ interface Ready {
   readonly traceAgain: () => Trace
 }
 
-/** What TensorFlow holds of a trace. */
-type Held = Pick<Trace, 'name' | 'resources'>
+/** The function of a trace that is registered with TensorFlow, and the variables that it uses. */
+type RegisteredFunction = Pick<Trace, 'name' | 'resources'>
 
-function freeFunction({ name, resources }: Held): void {
+function freeFunction({ name, resources }: RegisteredFunction): void {
   const { call, status } = tensorflow()
   call.TFE_ContextRemoveFunction(tensorflowContext().pointer, name, status)
   for (const resource of resources) resource.release()
 }
 
 /** Frees functions whose compiled one was collected; what leads there must not keep it, as a trace does. */
-const collected = new FinalizationRegistry<ReadonlySet<Held>>((functions) => functions.forEach(freeFunction))
+const collected = new FinalizationRegistry<ReadonlySet<RegisteredFunction>>((functions) => functions.forEach(freeFunction))
 
 /** Calls before the second, third, ... check of a trace: each costs what tracing costs without writing the graph, a fifth. */
 const nextCheck = (call: number): number => (call < 33 ? 2 * call - 1 : 4 * call - 3)
@@ -118,28 +118,28 @@ const mostShortTraces = 3
  * @throws TraceError from the first call, if something cannot be traced; from a later one, if JavaScript state has changed the graph
  */
 export function compile<Args extends unknown[], R>(fn: (...args: Args) => R, options: CompileOptions = {}): Compiled<(...args: Args) => R> {
-  const traces = new Map<string, Ready>()
-  const functions = new Set<Held>()
-  const free = (held: Held): void => {
-    functions.delete(held)
-    freeFunction(held)
+  const traces = new Map<string, PreparedTrace>()
+  const functions = new Set<RegisteredFunction>()
+  const free = (registered: RegisteredFunction): void => {
+    functions.delete(registered)
+    freeFunction(registered)
   }
   const name = fn.name || 'function'
   const shortTraces = new Map<string, number>()
-  const newTrace = (args: Args, tensors: readonly Tensor[]): Ready => {
+  const newTrace = (args: Args, tensors: readonly Tensor[]): PreparedTrace => {
     const start = performance.now()
     options.onTrace?.({ name, done: false, milliseconds: 0, operations: 0 })
-    const ready = prepare(fn as (...args: unknown[]) => unknown, args as unknown as Structure[], tensors)
-    functions.add(ready.held)
-    options.onTrace?.({ name, done: true, milliseconds: performance.now() - start, operations: ready.graph.operations })
-    return ready
+    const prepared = prepare(fn as (...args: unknown[]) => unknown, args as unknown as Structure[], tensors)
+    functions.add(prepared.registered)
+    options.onTrace?.({ name, done: true, milliseconds: performance.now() - start, operations: prepared.graph.operations })
+    return prepared
   }
   /** Gives a trace up whose JavaScript state has changed. */
-  const isOutdated = (key: string, { state, calls, held }: Ready): boolean => {
+  const isOutdated = (key: string, { state, calls, registered }: PreparedTrace): boolean => {
     const change = state.change()
     if (!change) return false
     traces.delete(key)
-    free(held)
+    free(registered)
     const count = calls < fewCalls ? (shortTraces.get(key) ?? 0) + 1 : 0
     shortTraces.set(key, count)
     if (count >= mostShortTraces)
@@ -153,10 +153,10 @@ export function compile<Args extends unknown[], R>(fn: (...args: Args) => R, opt
     const tensors: Tensor[] = []
     const key = flatten(args, tensors, 'the arguments')
     const known = traces.get(key)
-    const ready = known && !isOutdated(key, known) ? known : newTrace(args, tensors)
-    traces.set(key, ready)
-    if (++ready.calls === ready.nextCheck) check(ready)
-    return run(ready, tensors) as R
+    const prepared = known && !isOutdated(key, known) ? known : newTrace(args, tensors)
+    traces.set(key, prepared)
+    if (++prepared.calls === prepared.nextCheck) check(prepared)
+    return run(prepared, tensors) as R
   }
   const print = (lines = 60): void => {
     if (traces.size === 0) console.log('not traced yet: call it first')
@@ -176,7 +176,7 @@ export function compile<Args extends unknown[], R>(fn: (...args: Args) => R, opt
   return result
 }
 
-function prepare(fn: (...args: unknown[]) => unknown, args: readonly Structure[], tensors: readonly Tensor[]): Ready {
+function prepare(fn: (...args: unknown[]) => unknown, args: readonly Structure[], tensors: readonly Tensor[]): PreparedTrace {
   const shapes = tensors.map((tensor) => ({ dtype: typeOf(tensor), shape: tensor.shape }))
   let last: { readonly structure: Structure; readonly rest: string; readonly state: StateSnapshot } | undefined
   const call = (symbols: Tensor[]): Tensor[] => {
@@ -190,26 +190,26 @@ function prepare(fn: (...args: unknown[]) => unknown, args: readonly Structure[]
     return results
   }
   const { nodes: _, ...graph } = trace(shapes, call)
-  const held = { name: graph.name, resources: graph.resources }
+  const registered = { name: graph.name, resources: graph.resources }
   const { state } = last as unknown as { state: StateSnapshot } // a trace calls the function
   const resultOf = (values: Iterator<Tensor>): Structure => unflatten(last?.structure, values)
   const traceAgain = (): Trace => trace(shapes, call, true)
-  return { graph, held, state, resultOf, traceAgain, calls: 0, nextCheck: 2 }
+  return { graph, registered, state, resultOf, traceAgain, calls: 0, nextCheck: 2 }
 }
 
 /** Compares a trace with what the function would become now. */
-function check(ready: Ready): void {
-  ready.nextCheck = nextCheck(ready.calls)
+function check(prepared: PreparedTrace): void {
+  prepared.nextCheck = nextCheck(prepared.calls)
   try {
-    ready.graph.check()
+    prepared.graph.check()
   } catch (error) {
     // A tensor that it took from outside, and that was disposed of since, is a constant of the graph.
     if (!(error instanceof TraceError && error.cause instanceof TensorError)) throw error
-    ready.nextCheck = Number.POSITIVE_INFINITY
+    prepared.nextCheck = Number.POSITIVE_INFINITY
   }
 }
 
-function run({ graph, resultOf }: Ready, tensors: readonly Tensor[]): Structure {
+function run({ graph, resultOf }: PreparedTrace, tensors: readonly Tensor[]): Structure {
   settleVariables(graph.variables, graph.assigned)
   const node = backend()
   const outputs = node.binding.executeOp(graph.name, [], node.getInputTensorIds(tensors), graph.results.length)

@@ -64,13 +64,13 @@ export function composite<const Inputs extends readonly Tensor[]>(
   body: (inputs: { [I in keyof Inputs]: number }, run: RunOp) => number,
 ): Tensor {
   const node = backend()
-  const made = new Map<number, TensorMetadata>()
+  const outputs = new Map<number, TensorMetadata>()
   const run: RunOp = (name, ids, attributes) => {
     const result = at(node.binding.executeOp(name, attributesOf(attributes), [...ids], 1), 0)
-    made.set(result.id, result)
+    outputs.set(result.id, result)
     return result.id
   }
   const result = body(node.getInputTensorIds(inputs) as { [I in keyof Inputs]: number }, run)
-  for (const id of made.keys()) if (id !== result) node.binding.deleteTensor(id)
-  return node.createOutputTensor(valueAt(made, result))
+  for (const id of outputs.keys()) if (id !== result) node.binding.deleteTensor(id)
+  return node.createOutputTensor(valueAt(outputs, result))
 }

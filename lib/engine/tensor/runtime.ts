@@ -70,7 +70,7 @@ export interface TapeNode {
 /** What we use of tfjs's engine beside its public methods. */
 interface EngineInternals {
   readonly registeredVariables: Readonly<Record<string, Variable>>
-  makeVariable: (...made: never) => unknown
+  makeVariable: (...args: never) => unknown
   addTapeNode: (...node: never) => void
   readonly state: { readonly activeTape: TapeNode[] | null }
   disposeTensor(tensor: Tensor): void

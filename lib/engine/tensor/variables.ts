@@ -88,9 +88,9 @@ const resources = new WeakMap<Variable, Resource>()
 function resourceOf(variable: Variable): Resource {
   const known = resources.get(variable)
   if (known && !known.isDeleted) return known
-  const made = new Resource(variable)
-  resources.set(variable, made)
-  return made
+  const resource = new Resource(variable)
+  resources.set(variable, resource)
+  return resource
 }
 
 /** A compiled function begins to use a variable; `release` of the resource ends it. */

@@ -7,7 +7,7 @@ import type { Tensor, Variable } from '@tensorflow/tfjs'
 /** What tfjs's engine has of variables. */
 export interface VariableEngine {
   readonly state: { registeredVariables: Record<string, Variable> }
-  makeVariable(...made: never): unknown
+  makeVariable(...args: never): unknown
   disposeVariable(variable: Variable): void
   disposeTensor(tensor: Tensor): void
 }
@@ -58,8 +58,8 @@ export function listVariablesWeakly(engine: VariableEngine): void {
     if (!(name in state.registeredVariables)) delete state.registeredVariables[name]
     engine.disposeTensor(remains as Tensor) // which looks at nothing else
   })
-  engine.makeVariable = (...made) => {
-    const variable = makeVariable.apply(engine, made) as Variable
+  engine.makeVariable = (...args) => {
+    const variable = makeVariable.apply(engine, args) as Variable
     collected.register(variable, { name: variable.name, remains: remainsOf(variable) }, variable)
     return variable
   }

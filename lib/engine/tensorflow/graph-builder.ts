@@ -158,10 +158,10 @@ export class GraphBuilder {
     const body = [this.graph, name, 0, -1, null] as const // all operations of the graph
     const signature = [inputs.length, pack(inputs), outputs.length, pack(outputs), null] as const
     const control = [effects.length, BigInt64Array.from(effects, BigInt), null] as const
-    const made = call.TF_GraphToFunctionWithControlOutputs(...body, ...signature, ...control, 0, name, status)
+    const tfFunction = call.TF_GraphToFunctionWithControlOutputs(...body, ...signature, ...control, 0, name, status)
     check()
-    call.TFE_ContextAddFunction(context.pointer, made, status)
-    call.TF_DeleteFunction(made)
+    call.TFE_ContextAddFunction(context.pointer, tfFunction, status)
+    call.TF_DeleteFunction(tfFunction)
     check()
     return name
   }

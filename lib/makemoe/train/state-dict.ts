@@ -5,14 +5,14 @@ import type { ModelConfig } from '../config'
 import { assignParameter, type NamedParameter, type StateDict, takeState } from '../nn/module'
 
 /** What has weights: every Module, and a stranger's model that lists its parameters. */
-export interface Stateful {
+export interface HasWeights {
   namedParameters(): readonly NamedParameter[]
   saveState?(state: StateDict): void
   loadState?(state: StateDict): void
 }
 
 /** The weights of a model, under PyTorch's names if it knows them, else under its own. */
-export function stateDictOf(model: Stateful): StateDict {
+export function stateDictOf(model: HasWeights): StateDict {
   const state: StateDict = new Map()
   if (model.saveState) model.saveState(state)
   else for (const [name, v] of model.namedParameters()) state.set(name, { shape: v.shape, values: Float32Array.from(v.dataSync()) })
@@ -40,7 +40,7 @@ export function describeLargest(state: StateDict): string {
  * Puts a state_dict into a model.
  * @throws CheckpointError if a tensor is missing, of another shape, or left over
  */
-export function loadStateDict(model: Stateful, saved: StateDict): void {
+export function loadStateDict(model: HasWeights, saved: StateDict): void {
   const state = new Map(saved)
   if (model.loadState) model.loadState(state)
   else for (const [name, v] of model.namedParameters()) assignParameter(v, takeState(state, name, v.shape).values)

@@ -1,6 +1,6 @@
 /**
  * How a cell's code ends when the person interrupts it. Code that asked for `interruptSignal()` is let come to its end by itself. Other code
- * throws at its next check (checks.ts). What has no checks, a library that does not listen say, goes on: then the person is told.
+ * throws at its next check (checks.ts). What has no checks, a library that does not listen say, goes on: then a line says so.
  */
 import { createHook } from 'node:async_hooks'
 import { type Run, runOfCaller } from './context'

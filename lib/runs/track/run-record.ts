@@ -62,7 +62,7 @@ export function recordEnd(folder: string, status: RunStatus): void {
 
 /** A config as parameters: the original's under its names, and ours. */
 export function runParameters(config: Partial<Config>, device: string): Record<string, string> {
-  const { batchSize, blockSize, steps, evalInterval, learningRate, evalIters, dropout, numExperts, topK, ...ours } = config
+  const { batchSize, blockSize, steps, evalInterval, learningRate, evalIters, dropout, numExperts, topK, ...others } = config
   const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
   const all = {
     batch_size: batchSize,
@@ -75,7 +75,7 @@ export function runParameters(config: Partial<Config>, device: string): Record<s
     dropout,
     num_experts: numExperts,
     top_k: topK,
-    ...Object.fromEntries(Object.entries(ours).map(([name, value]) => [snake(name), value])),
+    ...Object.fromEntries(Object.entries(others).map(([name, value]) => [snake(name), value])),
   }
   return Object.fromEntries(Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])))
 }

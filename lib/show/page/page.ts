@@ -107,10 +107,10 @@ function defaultPrompt(vocabulary: readonly string[]): string {
 function compare(engine: Engine, reference: (ids: readonly number[]) => Float32Array): void {
   const { blockSize, vocabSize } = engine.config
   const ids = Array.from({ length: blockSize }, (_, i) => (i * 7919) % vocabSize)
-  const ours = engine.forward(ids, engine.sequence())
-  const theirs = reference(ids)
-  const largest = theirs.reduce((most, logit) => Math.max(most, Math.abs(logit)), 1)
-  const difference = ours.reduce((most, logit, i) => Math.max(most, Math.abs(logit - theirs[i])), 0)
+  const logits = engine.forward(ids, engine.sequence())
+  const expected = reference(ids)
+  const largest = expected.reduce((most, logit) => Math.max(most, Math.abs(logit)), 1)
+  const difference = logits.reduce((most, logit, i) => Math.max(most, Math.abs(logit - expected[i])), 0)
   if (!(difference < 1e-3 * largest))
     throw new Error(`the page's engine computes something else than this model does: their logits differ by ${difference.toPrecision(2)}`)
 }
