@@ -10,7 +10,7 @@ import type { SparseMoELanguageModel } from '../makemoe/model/language-model'
 export function flopsPerToken(model: SparseMoELanguageModel): number {
   const { nLayer, nEmbed, blockSize, topK, numExperts } = model.config
   const weights = model.namedParameters().reduce((sum, [name, { shape, size }]) => {
-    if (shape.length < 2 || /^(token|position)Embedding\./.test(name)) return sum
+    if (shape.length < 2 || /^(token|position|ngram)Embedding\./.test(name)) return sum
     return sum + (/\.moe\.experts\.\d+\./.test(name) ? (size * topK) / numExperts : size)
   }, 0)
   return 2 * weights + 4 * blockSize * nEmbed * nLayer

@@ -33,6 +33,10 @@ const model = {
   norm: z.enum(namesOf(norms)).default('layer').describe('normalization of the residual stream'),
   qkNorm: z.enum(['none', 'rms']).default('none').describe('normalization of queries and keys'),
   embeddings: z.enum(['separate', 'tied']).default('separate').describe('whether the head has weights of its own, or the token embeddings'),
+  ngram: count()
+    .max(16)
+    .default(1)
+    .describe('tokens that have an embedding together, hashed to 16,381 rows, besides those of single tokens: 3; 1: none'),
   initialization: z.enum(namesOf(initializations)).default('scaled').describe('how weights are initialized'),
 }
 
@@ -110,6 +114,7 @@ const addedLater = [
   'norm',
   'qkNorm',
   'embeddings',
+  'ngram',
   'firstRouters',
   'learningRates',
 ] as const

@@ -15,7 +15,7 @@ const makemoe = (...args: string[]): string => {
 }
 const sizes = '--n-embed 8 --n-head 2 --n-layer 2 --num-experts 3 --block-size 8 --batch-size 4 --eval-iters 1 --eval-interval 1'
 const parts =
-  '--positions rope --norm rms --qk-norm rms --embeddings tied --expert relu2 --initialization zero-residual --optimizer muon --learning-rates router:0.3,head:2'
+  '--positions rope --norm rms --qk-norm rms --embeddings tied --ngram 3 --expert relu2 --initialization zero-residual --optimizer muon --learning-rates router:0.3,head:2'
 const train = (out: string, ...args: string[]): string =>
   makemoe('train', ...`${sizes} ${parts} --schedule constant --sample 12 --text text.txt --out ${out}`.split(' '), ...args)
 const weightsOf = (run: string): Buffer => readFileSync(join(folder, run, 'model.safetensors'))

@@ -51,7 +51,8 @@ export class Block<Attention extends AttentionModule = AttentionModule, Mixture 
 }
 
 /** How many parameters of the layers' mixtures a token does not meet. A mixture that stands in two layers sends it out twice. */
-export function idleParameterCount(mixtures: readonly MixtureModule[], topK: number): number {
+export function idleParameterCount(blocks: readonly Block[], topK: number): number {
+  const mixtures = blocks.map(({ moe }) => moe)
   return [...new Set(mixtures)].reduce((sum, moe) => {
     const times = mixtures.filter((other) => other === moe).length
     const all = moe.parameterCount()

@@ -7,6 +7,7 @@
 import { at } from '../../base/assertions'
 import { op } from '../../engine/tensor/op'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
+import type { EarlierTokens } from '../nn/ngram-embedding'
 
 /** Shape [S, H, T, D]: sequences, heads, positions, head size. */
 type CacheShape = readonly [sequences: number, heads: number, positions: number, headSize: number]
@@ -22,11 +23,15 @@ export interface CacheAtPosition {
    * @returns those of all positions, [S, H, T, D]
    */
   extend(layer: number, k: Tensor, v: Tensor): readonly [keys: Tensor, values: Tensor]
+  /** Keeps the token ids of this position, int32 [S, 1]. @returns those before it, and they themselves at 0 */
+  remember(ids: Tensor): EarlierTokens
 }
 
 /** Memory for all layers. */
 export class KeyValueCache {
   private readonly layers: readonly (readonly [keys: Variable, values: Variable])[]
+  /** int32 [S, T] */
+  private readonly ids: Variable
 
   constructor(
     layers: number,
@@ -34,6 +39,7 @@ export class KeyValueCache {
   ) {
     const zeros = (): Variable => tf.tidy(() => tf.variable(tf.zeros([...shape]), false))
     this.layers = Array.from({ length: layers }, () => [zeros(), zeros()])
+    this.ids = tf.tidy(() => tf.variable(tf.zeros([shape[0], shape[2]], 'int32'), false))
   }
 
   /**
@@ -59,10 +65,19 @@ export class KeyValueCache {
         const [keys, values] = at(this.layers, layer)
         return [put(keys, k), put(values, v)]
       },
+      remember: (ids) => {
+        const own = tf.equal(tf.range(0, T, 1, 'int32'), tf.expandDims(position, 1)) // [S, T]
+        this.ids.assign(tf.where(own, ids, this.ids))
+        return (back) => {
+          const before = tf.sub(tf.expandDims(position, 1), tf.scalar(back, 'int32')) // [S, 1]
+          const there = tf.add(tf.gather(this.ids, tf.maximum(before, tf.scalar(0, 'int32')), 1, 1), tf.scalar(1, 'int32'))
+          return tf.where(tf.less(before, 0), tf.zerosLike(there), there)
+        }
+      },
     }
   }
 
   dispose(): void {
-    tf.dispose(this.layers.flat())
+    tf.dispose([...this.layers.flat(), this.ids])
   }
 }

@@ -1,8 +1,4 @@
-/**
- * SparseMoELanguageModel: token ids in, logits for the next token out. Token and position embeddings, nLayer blocks, a final
- * normalization, a linear head.
- */
-import { at } from '../../base/assertions'
+/** SparseMoELanguageModel: token ids in, logits for the next token out. Embeddings, nLayer blocks, a last normalization, a linear head. */
 import { ShapeError } from '../../base/errors'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
@@ -14,6 +10,7 @@ import { transposed } from '../nn/initializers'
 import { Linear } from '../nn/linear'
 import { crossEntropy } from '../nn/loss'
 import { Module } from '../nn/module'
+import { earlierIn, NgramEmbedding } from '../nn/ngram-embedding'
 import { type NormModule, norms } from '../nn/norms'
 import { Block, idleParameterCount } from './block'
 import type { ModelContext } from './context'
@@ -26,12 +23,14 @@ export class SparseMoELanguageModel extends Module {
   readonly tokenEmbedding: Embedding
   /** Absent where attention knows the positions itself (rope). */
   readonly positionEmbedding?: Embedding
+  readonly ngramEmbedding?: NgramEmbedding
   readonly blocks: readonly Block[]
   readonly lnFinal: NormModule
   readonly head: Linear | TiedHead
   protected override readonly stateNames = {
     tokenEmbedding: 'token_embedding_table',
     positionEmbedding: 'position_embedding_table',
+    ngramEmbedding: 'ngram_embedding_table',
     lnFinal: 'ln_f',
     head: 'lm_head',
   }
@@ -43,19 +42,19 @@ export class SparseMoELanguageModel extends Module {
     private readonly parts: ModelParts = {},
   ) {
     super()
-    const { nEmbed, nLayer, blockSize, vocabSize, positions = 'learned', norm = 'layer', embeddings = 'separate' } = config
+    const { nEmbed, nLayer, blockSize, vocabSize, positions = 'learned', norm = 'layer', embeddings = 'separate', ngram = 1 } = config
     const isTied = embeddings === 'tied'
     const { makeAttention, makeMixture, init } = makersOf(config, parts)
     const embedding = isTied ? transposed(init.head) : init.embedding // what is also the head starts as small as one
     this.tokenEmbedding = new Embedding(vocabSize, nEmbed, stream, embedding)
     if (positions === 'learned') this.positionEmbedding = new Embedding(blockSize, nEmbed, stream, embedding)
-    const newBlock = (layer: number): Block => {
+    this.blocks = Array.from({ length: nLayer }, (_, layer) => {
       const own = { ...config, router: routerOf(config, layer) }
       return new Block(nEmbed, makeAttention(own, stream, init), makeMixture(own, stream, init), norms[norm])
-    }
-    this.blocks = Array.from({ length: nLayer }, (_, layer) => newBlock(layer))
+    })
     this.lnFinal = norms[norm](nEmbed)
     this.head = isTied ? new TiedHead(this.tokenEmbedding.weight) : new Linear(nEmbed, vocabSize, stream, { init: init.head })
+    if (ngram > 1) this.ngramEmbedding = new NgramEmbedding(ngram, vocabSize, nEmbed, stream) // last, so that all else starts as without it
   }
 
   /**
@@ -68,16 +67,15 @@ export class SparseMoELanguageModel extends Module {
     const [, T = 0] = ids.shape
     if (ids.rank !== 2 || T > this.config.blockSize || T < 1)
       throw new ShapeError(`model: got token ids of shape [${ids.shape.join(', ')}], expected [B, 1 to ${this.config.blockSize}]`)
-    return explainErrors(this, () => this.logits(ids, ctx))
-  }
-
-  private logits(ids: Tensor, ctx: ModelContext): Tensor {
-    const T = at(ids.shape, 1)
-    let x = this.tokenEmbedding.forward(ids) // [B, T, C]
-    if (this.positionEmbedding)
-      x = tf.add(x, this.positionEmbedding.forward(ctx.cache ? tf.expandDims(ctx.cache.position, 1) : tf.range(0, T, 1, 'int32')))
-    for (const [layer, block] of this.blocks.entries()) x = block.forward(x, inLayer({ ...ctx, tokenIds: ids }, layer))
-    return this.head.forward(this.lnFinal.forward(x)) // [B, T, V]
+    return explainErrors(this, () => {
+      const { cache } = ctx
+      let x = this.tokenEmbedding.forward(ids) // [B, T, C]
+      if (this.positionEmbedding)
+        x = tf.add(x, this.positionEmbedding.forward(cache ? tf.expandDims(cache.position, 1) : tf.range(0, T, 1, 'int32')))
+      if (this.ngramEmbedding) x = tf.add(x, this.ngramEmbedding.forward(cache?.remember(ids) ?? earlierIn(ids)))
+      for (const [layer, block] of this.blocks.entries()) x = block.forward(x, inLayer({ ...ctx, tokenIds: ids }, layer))
+      return this.head.forward(this.lnFinal.forward(x)) // [B, T, V]
+    })
   }
 
   /**
@@ -116,7 +114,6 @@ export class SparseMoELanguageModel extends Module {
 
   /** How many parameters one token meets: all but the experts that it is not sent to. A layer that is used twice sends it twice. */
   activeParameterCount(): number {
-    const mixtures = this.blocks.map(({ moe }) => moe)
-    return this.parameterCount() - idleParameterCount(mixtures, this.config.topK)
+    return this.parameterCount() - idleParameterCount(this.blocks, this.config.topK) - (this.ngramEmbedding?.idleParameterCount() ?? 0)
   }
 }

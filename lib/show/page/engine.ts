@@ -5,7 +5,7 @@
  * does. Weights have PyTorch's names and layouts: a Linear's is [out, in].
  */
 import { add, type MakeLinear, plainLinear, rotate, softmax, softplus } from './ops'
-import { type EngineConfig, isNoisy, type LayerParameters, type Parameters, readParameters, type Weights } from './parameters'
+import { type EngineConfig, isNoisy, type LayerParameters, ngramRows, type Parameters, readParameters, type Weights } from './parameters'
 import { dropPolicies, type Pair, part, type Router, refusedRouters, routers } from './parts'
 
 /** What a layer's router decided for one position. */
@@ -42,6 +42,13 @@ function lookUp(ids: readonly number[], table: Float32Array, E: number, K: numbe
   const scores = new Float32Array(ids.length * E)
   for (const [row, id] of ids.entries()) for (let k = 0; k < K; k++) scores[row * E + table[id * K + k]] = K - k
   return scores
+}
+
+/** The row of the n-gram that ends at t: its ids, plus 1 (0: none), are the digits of a number to the base V + 1, modulo the rows. */
+function ngramRow(ids: readonly number[], t: number, { ngram = 1, vocabSize }: EngineConfig): number {
+  let row = 0
+  for (let i = t - ngram + 1; i <= t; i++) row = (row * ((vocabSize + 1) % ngramRows) + (i < 0 ? 0 : ids[i] + 1)) % ngramRows
+  return row
 }
 
 /** The model. T positions, C nEmbed, D head size, E experts, K of them chosen, V vocabulary. */
@@ -100,11 +107,14 @@ export class Engine {
     if (this.cacheable) while (from < T - 1 && ids[from] === sequence.ids[from]) from++
     sequence.ids = [] // until the keys and values below are all there
 
-    const { tokens, positions, layers, lnFinal, head } = this.parameters
+    const { tokens, positions, ngrams, layers, lnFinal, head } = this.parameters
     const n = T - from
     const x = new Float32Array(n * C)
-    for (let t = from; t < T; t++)
-      for (let c = 0; c < C; c++) x[(t - from) * C + c] = tokens[ids[t] * C + c] + (positions?.[t * C + c] ?? 0)
+    for (let t = from; t < T; t++) {
+      const ngram = ngramRow(ids, t, this.config) * C
+      for (let c = 0; c < C; c++)
+        x[(t - from) * C + c] = tokens[ids[t] * C + c] + (positions?.[t * C + c] ?? 0) + (ngrams?.[ngram + c] ?? 0)
+    }
     for (const [l, layer] of layers.entries()) {
       const { ln1, qkv, proj, ln2 } = layer
       add(x, proj(this.attention(layer, qkv(ln1(x), n), sequence.keys[l], sequence.values[l], from), n))

@@ -31,6 +31,7 @@ export interface EngineConfig {
   readonly positions?: string | undefined
   readonly norm?: string | undefined
   readonly qkNorm?: string | undefined
+  readonly ngram?: number | undefined
 }
 
 /** Named tensors; a `Map` is one. `get` may compute a tensor when it is asked for. */
@@ -66,12 +67,17 @@ export interface Parameters {
   readonly tokens: Float32Array
   /** [blockSize, C]; absent: queries and keys are rotated. */
   readonly positions: Float32Array | undefined
+  /** [ngramRows, C]; absent: tokens have no embedding together. */
+  readonly ngrams: Float32Array | undefined
   readonly layers: readonly LayerParameters[]
   readonly lnFinal: Norm
   readonly head: Linear
   /** The names of the tensors that were read. */
   readonly tensors: ReadonlySet<string>
 }
+
+/** Rows of the table of n-grams. */
+export const ngramRows = 16381
 
 /** Whether a router of this config draws noise in evaluation. */
 export const isNoisy = ({ router, noiseMode }: EngineConfig): boolean => router === 'noisy-topk' && noiseMode === 'always'
@@ -132,6 +138,7 @@ export function readParameters(config: EngineConfig, weights: Weights, makeLinea
   const parameters = {
     tokens: get('token_embedding_table.weight', vocabSize, C),
     positions: config.positions === 'rope' ? undefined : get('position_embedding_table.weight', blockSize, C),
+    ngrams: (config.ngram ?? 1) > 1 ? get('ngram_embedding_table.weight', ngramRows, C) : undefined,
     layers: Array.from({ length: nLayer }, (_, l) => layer(l)),
     lnFinal: norm('ln_f'),
     head: linear('lm_head', C, vocabSize),

@@ -35,6 +35,7 @@ describe('the cache of keys and values', () => {
       norm: fc.constantFrom('layer', 'rms'),
       qkNorm: fc.constantFrom('none', 'rms'),
       embeddings: fc.constantFrom('separate', 'tied'),
+      ngram: fc.integer({ min: 1, max: 4 }),
     })
     fc.assert(
       fc.property(shapes, ({ rows, seed, ...config }) => {
@@ -63,7 +64,7 @@ describe('the cache of keys and values', () => {
     const options = { tokens: 14, streams: createStreams(5), temperature: 0.9, sampleTopK: 6, cached, ...(makeStep && { makeStep }) }
     return [...generate(model, prompts, options)].map((row) => [...row])
   }
-  const modern = { ...tiny, positions: 'rope', norm: 'rms', qkNorm: 'rms', embeddings: 'tied', expert: 'relu2' } as const
+  const modern = { ...tiny, positions: 'rope', norm: 'rms', qkNorm: 'rms', embeddings: 'tied', expert: 'relu2', ngram: 3 } as const
   test.each([
     [false, tiny],
     [true, tiny],

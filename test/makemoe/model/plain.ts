@@ -218,7 +218,15 @@ export function plainLoss(
   const tokens = matrix('token_embedding_table.weight')
   const positions =
     config.positions === 'rope' ? x.flat().map(() => new Array<number>(C).fill(0)) : matrix('position_embedding_table.weight')
-  let batch = x.map((ids) => ids.map((id, t) => plus(tokens[id] as Row, positions[t] as Row)))
+  const { ngram = 1 } = config
+  const ngrams = ngram > 1 ? matrix('ngram_embedding_table.weight') : []
+  const ngramOf = (ids: readonly number[], t: number): Row => {
+    if (ngram === 1) return new Array<number>(C).fill(0)
+    const digits = Array.from({ length: ngram }, (_, j) => BigInt((ids[t - j] ?? -1) + 1))
+    const number = digits.reduce((all, digit, j) => all + digit * BigInt(config.vocabSize + 1) ** BigInt(j), 0n)
+    return ngrams[Number(number % 16381n)] as Row
+  }
+  let batch = x.map((ids) => ids.map((id, t) => plus(plus(tokens[id] as Row, positions[t] as Row), ngramOf(ids, t))))
   for (let layer = 0; layer < config.nLayer; layer++) {
     const at = `blocks.${layer}`
     const [ln1, ln2, attend] = [norm(`${at}.ln1`), norm(`${at}.ln2`), attention(`${at}.sa`)]

@@ -48,6 +48,7 @@ const drawn = fc
     norm: fc.constantFrom('layer', 'rms'),
     qkNorm: fc.constantFrom('none', 'rms'),
     embeddings: fc.constantFrom('separate', 'tied'),
+    ngram: fc.integer({ min: 1, max: 4 }),
   })
   .map(
     ({ headSize, choices, ...config }): LanguageModelConfig => ({

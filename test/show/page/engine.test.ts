@@ -105,6 +105,7 @@ const configs = fc
     norm: fc.constantFrom('layer', 'rms'),
     qkNorm: fc.constantFrom('none', 'rms'),
     embeddings: fc.constantFrom('separate', 'tied'),
+    ngram: fc.integer({ min: 1, max: 4 }),
   })
   .map(({ headSize, choices, ...config }): LanguageModelConfig => {
     // By rank, equal gates are ordered by their rounding, which nobody shares: so only where gates are few and far apart.
