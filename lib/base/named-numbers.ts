@@ -11,6 +11,8 @@ export interface NamedNumbersRule<Name extends string> {
   readonly what: string
   /** The number of a name that stands alone; absent: it must be given. */
   readonly usual?: (name: Name) => number
+  /** Whether a name always stands alone; its number is then its usual one. Default: none does. */
+  readonly alone?: (name: Name) => boolean
 }
 
 /**
@@ -19,7 +21,7 @@ export interface NamedNumbersRule<Name extends string> {
  */
 export function parseNamedNumbers<Name extends string>(
   text: string,
-  { field, known, what, usual }: NamedNumbersRule<Name>,
+  { field, known, what, usual, alone }: NamedNumbersRule<Name>,
 ): { readonly name: Name; readonly number: number }[] {
   if (text.trim() === 'none') return []
   const chosen = text.split(',').map((item) => {
@@ -27,6 +29,8 @@ export function parseNamedNumbers<Name extends string>(
     const name = known.find((each) => each === given)
     if (!name)
       throw new ConfigError(`${field}: got ${given || 'nothing'}, expected none or some of ${known.join(', ')}${nearest(given, known)}`)
+    if (numberText !== undefined && alone?.(name))
+      throw new ConfigError(`${field}: got ${item.trim()}, expected ${name} alone: it has no ${what}`)
     const number = numberText === undefined ? (usual?.(name) ?? Number.NaN) : Number(numberText)
     if (numberText === '' || rest.length > 0 || !(number >= 0 && Number.isFinite(number)))
       throw new ConfigError(`${field}: got ${item.trim()}, expected ${name}:${what.toUpperCase()} with a ${what} >= 0`)

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { at, isOneOf, keysOf } from '../base/assertions'
 import { ConfigError } from '../base/errors'
 import { initializations } from './model/initialization'
-import { parseBalance } from './moe/balance/from-config'
+import { checkBalance, parseBalance } from './moe/balance/from-config'
 import { balances, dropPolicies, experts, namesOf, routers } from './moe/parts'
 import { parseFirstRouters } from './moe/router/by-layer'
 import { norms } from './nn/norms'
@@ -265,6 +265,7 @@ export function validateConfig(input: unknown): Config {
   const first = parseFirstRouters(config.firstRouters).length
   if (first > config.nLayer)
     throw new ConfigError(`firstRouters: got routers for ${first} layers, expected at most nLayer (${config.nLayer})`)
+  checkBalance(config.balance, [...parseFirstRouters(config.firstRouters), ...(first < config.nLayer ? [config.router] : [])])
   if (config.topK > config.numExperts) throw new ConfigError(`topK: got ${config.topK}, expected at most numExperts (${config.numExperts})`)
   if (config.schedule === 'constant' && config.finalLearningRate !== undefined)
     throw new ConfigError(`finalLearningRate: got ${config.finalLearningRate} with the schedule constant, expected one that falls`)

@@ -58,7 +58,8 @@ const mixtureOf =
     const router = makeRouter(config, stream, init)
     const shared = makeExperts(config.sharedExperts)
     const capacity = { capacityFactor, evalCapacityFactor, capacityMode, minCapacity, dropPolicy, gatesAfterDrop }
-    return new SparseMoE(router, routed, { dropout, ...capacity, shared, ...balancingOf(config, parts.balance) })
+    const balancing = balancingOf(config, parts.router ? undefined : config.router, parts.balance)
+    return new SparseMoE(router, routed, { dropout, ...capacity, shared, ...balancing })
   }
 
 /**

@@ -22,6 +22,8 @@ export interface Routing {
   readonly probabilities?: () => Tensor
   /** Whether a token may have fewer than K experts. Default: no. */
   readonly partial?: boolean
+  /** float32 [N, E]: the scores whose K largest are chosen, before any balancing bias. Absent: the choice follows from no scores. */
+  readonly compared?: Tensor
   /** The noise that was drawn; absent without noise. */
   readonly noise?: RoutingNoise
 }
@@ -61,7 +63,7 @@ export type BalancingLoss = (routing: RoutingRecord) => Tensor
 
 /**
  * A balancing method with a state instead of a loss, one for each layer (the auxiliary-loss-free bias of DeepSeek-V3, 2412.19437, section
- * 2.1.2). Its state is made with `buffer`, so that it is saved with the checkpoint and left alone by the optimizer.
+ * 2.1.2; quantile balancing). Its state is made with `buffer`, so that it is saved with the checkpoint and left alone by the optimizer.
  */
 export interface BalancingState extends Module {
   /** float32 [E]: given to the router, which adds it to what decides the choice. */

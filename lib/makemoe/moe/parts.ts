@@ -5,10 +5,11 @@
 import { balancingBias } from './balance/bias'
 import { importanceLoss } from './balance/importance'
 import { loadLoss } from './balance/load'
+import { quantileBias } from './balance/quantile'
 import { sequenceLoss } from './balance/sequence'
 import { switchLoss } from './balance/switch'
 import { zLoss } from './balance/z'
-import type { BalancingLoss, BalancingState, DropPolicy, ExpertModule, Make, RouterModule } from './contracts'
+import type { BalancingLoss, BalancingState, DropPolicy, ExpertModule, Make, MixtureConfig, RouterModule } from './contracts'
 import { inOrder } from './drop-policy/order'
 import { atRandom } from './drop-policy/random'
 import { byRank } from './drop-policy/rank'
@@ -54,12 +55,16 @@ export const dropPolicies = {
   random: atRandom,
 } as const satisfies Record<string, DropPolicy>
 
-/** A balancing method: a loss and its usual weight, or a state and its usual step. */
+/** The sizes that a balancing state is made from. */
+type BalanceSizes = Pick<MixtureConfig, 'numExperts' | 'topK'>
+
+/** A balancing method: a loss and its usual weight, a state and its usual step, or a state that has no step to set. */
 export type BalancingMethod =
   | { readonly weight: number; readonly loss: BalancingLoss }
-  | { readonly weight: number; readonly state: (numExperts: number, weight: number) => BalancingState }
+  | { readonly weight: number; readonly state: (sizes: BalanceSizes, weight: number) => BalancingState }
+  | { readonly state: (sizes: BalanceSizes) => BalancingState }
 
-/** The balancing methods by name: config field `balance`; each with its usual weight, or its usual step. */
+/** The balancing methods by name: config field `balance`; each with its usual weight or step, if it has one. */
 export const balances = {
   switch: { weight: 0.01, loss: switchLoss },
   importance: { weight: 0.1, loss: importanceLoss },
@@ -67,6 +72,7 @@ export const balances = {
   z: { weight: 0.001, loss: zLoss },
   sequence: { weight: 0.0001, loss: sequenceLoss },
   bias: { weight: 0.001, state: balancingBias },
+  quantile: { state: quantileBias },
 } as const satisfies Record<string, BalancingMethod>
 
 export type RouterName = keyof typeof routers

@@ -34,7 +34,7 @@ export function reportRouting(routing: LayerRouting, { losses = [], balancing }:
 
 /** The record of a layer's routing; what is costly is computed when it is read. */
 export function routingRecord({ routing, plan, tokens }: LayerRouting, layer: number): RoutingRecord {
-  const { experts, gates, logits, noise, partial = false } = routing
+  const { experts, gates, logits, compared, noise, partial = false } = routing
   const { demand } = plan
   return {
     layer,
@@ -42,6 +42,7 @@ export function routingRecord({ routing, plan, tokens }: LayerRouting, layer: nu
     experts,
     gates,
     logits,
+    ...(compared ? { compared } : {}),
     ...(noise ? { noise } : {}),
     demand,
     get load() {

@@ -21,6 +21,8 @@ export interface RoutingRecord {
   readonly gates: Tensor
   /** The router's logits, before noise: float32 [N, E]. */
   readonly logits: Tensor
+  /** The scores whose K largest were chosen, before any balancing bias: float32 [N, E]. Absent where the choice follows from no scores. */
+  readonly compared?: Tensor
   /** Absent where the router drew no noise. */
   readonly noise?: RoutingNoise
   /** The router's distribution over all experts, before the choice: float32 [N, E], rows sum to 1. */

@@ -10,25 +10,30 @@ import type { Collectives } from './collectives'
  * N tokens in each process, E experts.
  */
 export function gatherRouting(collectives: Collectives, { routing, plan, tokens }: LayerRouting): LayerRouting {
-  const { experts, gates, logits, probabilities, partial, noise } = routing
+  const { experts, gates, logits, probabilities, compared, partial, noise } = routing
   const [N, E] = matrixShape(logits, 'router: logits')
+  const comparedAlone = compared !== logits && compared !== noise?.noisy ? compared : undefined // else it is sent already
   const local = [
     tf.stopGradient(tf.cast(experts, 'float32')),
     gates,
     logits,
     ...(probabilities ? [probabilities()] : []),
+    ...(comparedAlone ? [tf.stopGradient(comparedAlone)] : []),
     ...(noise ? [noise.noisy, noise.deviation()] : []),
   ]
   const gathered = tf.split(collectives.gather(tf.concat(local, 1)), local.map(lastSize), 1)
   const [chosen, wholeGates, wholeLogits, ...rest] = gathered as [Tensor, Tensor, Tensor, ...Tensor[]]
   const wholeExperts = tf.cast(tf.stopGradient(chosen), 'int32')
   const wholeProbabilities = probabilities && rest.shift()
+  const wholeComparedAlone = comparedAlone && rest.shift()
   const [noisy, deviation] = rest
+  const wholeCompared = compared && (wholeComparedAlone ?? (compared === logits ? wholeLogits : noisy))
   const whole: Routing = {
     experts: wholeExperts,
     gates: wholeGates,
     logits: wholeLogits,
     ...(wholeProbabilities ? { probabilities: () => wholeProbabilities } : {}),
+    ...(wholeCompared ? { compared: wholeCompared } : {}),
     ...(partial === undefined ? {} : { partial }),
     ...(noisy && deviation ? { noise: { noisy, deviation: () => deviation } } : {}),
   }

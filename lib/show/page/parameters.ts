@@ -130,7 +130,7 @@ export function readParameters(config: EngineConfig, weights: Weights, makeLinea
       router: config.router === 'hash' ? undefined : linear(`${mixture}.router.topkroute_linear`, C, E),
       table: hashed ? get(`${mixture}.router.table`, vocabSize, K) : undefined,
       noise,
-      bias: /\bbias\b/.test(config.balance) ? get(`${mixture}.balancing.bias`, E) : undefined,
+      bias: /\b(bias|quantile)\b/.test(config.balance) ? get(`${mixture}.balancing.bias`, E) : undefined,
       experts: expertsOf('experts', E),
       shared: expertsOf('shared', config.sharedExperts),
     }

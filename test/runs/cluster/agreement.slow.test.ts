@@ -53,6 +53,16 @@ test('Muon and the newer parts of the model: two processes train as one does, an
   expect(largestDifference(lossesOf(two), lossesOf(one))).toBeLessThan(1e-4)
 })
 
+test('quantile balancing: two processes set the biases that one does', async () => {
+  const args = ['--steps', '11', '--balance', 'quantile', '--learning-rate', '1e-4']
+  const [one, two] = [await trained('quantile-one', ...args), await trained('quantile-two', ...args, '--workers', '2')]
+  const [expected, weights] = [one, two].map((path) => decodeSafetensors(readFileSync(join(path, 'model.safetensors'))))
+  const biases = [...(expected?.keys() ?? [])].filter((name) => name.includes('balancing.bias'))
+  expect(biases.length).toBeGreaterThan(0)
+  for (const name of biases)
+    expect(largestDifference([...(weights?.get(name)?.values ?? [])], [...(expected?.get(name)?.values ?? [])])).toBeLessThan(2e-3)
+})
+
 test('with a capacity, the same tokens are dropped whether experts are dealt out or not', async () => {
   const args = ['--steps', '3', '--capacity-factor', '0.75', '--dropout', '0', '--workers', '2']
   const [experts, data] = [await trained('capacity-experts', ...args), await trained('capacity-data', ...args, '--parallel', 'data')]

@@ -93,7 +93,7 @@ const configs = fc
     expert: fc.constantFrom(...namesOf(experts)),
     expertWidth: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined }),
     sharedExperts: fc.integer({ min: 0, max: 2 }),
-    balance: fc.constantFrom('none', 'switch', 'bias'),
+    balance: fc.constantFrom('none', 'switch', 'bias', 'quantile'),
     capacityMode: fc.constantFrom('training', 'always'),
     minCapacity: fc.integer({ min: 0, max: 2 }),
     dropPolicy: fc.constantFrom(...namesOf(dropPolicies).filter((name) => name !== 'random')),
@@ -112,9 +112,11 @@ const configs = fc
     const equalGates = config.router === 'hash'
     const byRank = !equalGates && config.dropPolicy === 'rank' && config.numExperts > 1
     const topK = config.router === 'switch' ? 1 : byRank ? 2 + (choices % 2) : choices
+    const unbalanced = config.balance === 'quantile' && (equalGates || config.router === 'hash-gated' || topK >= config.numExperts) // is refused
     return {
       ...presets.default,
       ...config,
+      ...(unbalanced ? { balance: 'none' } : {}),
       ...(byRank ? { initialization: 'kaiming' } : { dropPolicy: 'order' }),
       nEmbed: config.nHead * (config.positions === 'rope' ? 2 * headSize : headSize), // rotations are of pairs
       topK: Math.min(topK, config.numExperts),

@@ -32,4 +32,5 @@ export class BalancingBias extends Module implements BalancingState {
   }
 }
 
-export const balancingBias = (numExperts: number, gamma: number): BalancingBias => new BalancingBias(numExperts, gamma)
+export const balancingBias = ({ numExperts }: { readonly numExperts: number }, gamma: number): BalancingBias =>
+  new BalancingBias(numExperts, gamma)

@@ -23,6 +23,9 @@ export function parseFirstRouters(text: string): RouterName[] {
   })
 }
 
+/** Whether a router of a name chooses by scores, which a balancing bias can be added to: not by a table, nor by an expert's choice. */
+export const comparesScores = (router: RouterName): boolean => !['hash', 'hash-gated', 'expert-choice'].includes(router)
+
 /** The router of a layer, counted from 0. */
 export const routerOf = (config: { readonly router: RouterName; readonly firstRouters?: string }, layer: number): RouterName =>
   parseFirstRouters(config.firstRouters ?? 'none')[layer] ?? config.router

@@ -28,7 +28,7 @@ export class RandomRouter extends Module implements RouterModule {
     const [N] = matrixShape(x, 'random router: tokens')
     const drawn = ctx.streams.noise.uniform([N, this.numExperts])
     const { experts } = chooseTopK(drawn, this.topK, bias)
-    return { experts, gates: tf.fill([N, this.topK], 1 / this.topK), logits: tf.zeros([N, this.numExperts]) }
+    return { experts, gates: tf.fill([N, this.topK], 1 / this.topK), logits: tf.zeros([N, this.numExperts]), compared: drawn }
   }
 }
 

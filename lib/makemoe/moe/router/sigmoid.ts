@@ -17,8 +17,10 @@ export class SigmoidRouter extends LinearRouter implements RouterModule {
   /** s = sigmoid(x W + b); G(x)_e = s_e / (sum of the k chosen s) */
   forward(x: Tensor, _ctx?: Context, bias?: Tensor): Routing {
     const logits = this.scores.forward(x) // [N, E]
-    const { experts } = chooseTopK(tf.sigmoid(logits), this.topK, bias)
-    return { experts, gates: normalizedSigmoids(chosenOf(logits, experts)), logits, probabilities: () => normalizedSigmoids(logits) }
+    const compared = tf.sigmoid(logits)
+    const { experts } = chooseTopK(compared, this.topK, bias)
+    const gates = normalizedSigmoids(chosenOf(logits, experts))
+    return { experts, gates, logits, compared, probabilities: () => normalizedSigmoids(logits) }
   }
 }
 

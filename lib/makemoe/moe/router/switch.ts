@@ -14,8 +14,9 @@ export class SwitchRouter extends LinearRouter implements RouterModule {
   /** p = softmax(x W + b), e = argmax p; G(x) = p_e */
   forward(x: Tensor, _ctx?: Context, bias?: Tensor): Routing {
     const logits = this.scores.forward(x) // [N, E]
-    const { values, experts } = chooseTopK(tf.softmax(logits), 1, bias)
-    return { experts, gates: values, logits }
+    const compared = tf.softmax(logits)
+    const { values, experts } = chooseTopK(compared, 1, bias)
+    return { experts, gates: values, logits, compared }
   }
 }
 

@@ -14,6 +14,8 @@ export interface TopKGates {
   readonly gates: Tensor
   /** float32 [N, E]: the same gates, exactly 0 for the experts that were not chosen. */
   readonly allGates: Tensor
+  /** float32 [N, E]: the logits that were compared, before the bias. */
+  readonly compared: Tensor
 }
 
 /**
@@ -24,7 +26,7 @@ export interface TopKGates {
 export function topKGating(logits: Tensor, topK: number, bias?: Tensor): TopKGates {
   const { values, experts } = chooseTopK(logits, topK, bias)
   const gates = softmaxOfChosen(values) // equals softmax over all with the others at -inf
-  return { experts, gates, allGates: scatterGates(experts, gates, lastSize(logits)) }
+  return { experts, gates, allGates: scatterGates(experts, gates, lastSize(logits)), compared: logits }
 }
 
 /**
