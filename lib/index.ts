@@ -36,7 +36,9 @@ export { Linear } from './makemoe/nn/linear'
 export { crossEntropy } from './makemoe/nn/loss'
 export { norms } from './makemoe/nn/norms'
 export { RmsNorm } from './makemoe/nn/rms-norm'
-export { buffer, Module, type NamedParameter, parameter, type StateDict } from './makemoe/nn/module'
+export { Module } from './makemoe/nn/module'
+export { buffer, type NamedParameter, parameter } from './makemoe/nn/parameter'
+export type { StateDict } from './makemoe/nn/state-tensors'
 
 // Mixture of experts
 export { switchLoss } from './makemoe/moe/balance/switch'

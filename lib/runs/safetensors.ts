@@ -6,7 +6,7 @@
 import { z } from 'zod'
 import { isOneOf, keysOf } from '../base/assertions'
 import { CheckpointError } from '../base/errors'
-import type { StateDict } from '../makemoe/nn/module'
+import type { StateDict } from '../makemoe/nn/state-tensors'
 
 /** The types that are read, with the bytes of a number. */
 const types = {

@@ -86,7 +86,7 @@ export const varianceLoss: BalancingLoss = ({ probabilities }) => tf.moments(tf.
     'optim/descent.ts',
     `import { at } from '../../base/assertions'
 import { type Tensor, tf } from '../../engine/tensor/tf'
-import type { NamedParameter } from '../nn/module'
+import type { NamedParameter } from '../nn/parameter'
 import { Optimizer, type OptimizerOptions } from './optimizer'
 export class Descent extends Optimizer {
   constructor(private readonly parameters: readonly NamedParameter[], { learningRate = 0.1 }: OptimizerOptions) {

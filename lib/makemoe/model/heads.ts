@@ -4,7 +4,8 @@
  */
 import { at } from '../../base/assertions'
 import type { Variable } from '../../engine/tensor/tf'
-import { assignParameter, type StateDict, takeState } from '../nn/module'
+import { assignParameter } from '../nn/parameter'
+import { type StateDict, takeState } from '../nn/state-tensors'
 
 const roles = ['query', 'key', 'value'] as const
 

@@ -3,7 +3,8 @@
 import { shape3 } from '../../engine/tensor/shape'
 import type { Tensor, Variable } from '../../engine/tensor/tf'
 import { tf } from '../../engine/tensor/tf'
-import { Module, parameter } from '../nn/module'
+import { Module } from '../nn/module'
+import { parameter } from '../nn/parameter'
 
 /** $x E^T + b$ with the embeddings E [V, C]; [B, T, C] -> [B, T, V] (Press & Wolf 2017, section 3). */
 export class TiedHead extends Module {

@@ -4,7 +4,8 @@
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { type Initializer, normalInit } from './initializers'
-import { Module, parameter } from './module'
+import { Module } from './module'
+import { parameter } from './parameter'
 
 /** A table of vectors. */
 export class Embedding extends Module {

@@ -3,7 +3,8 @@ import { at } from '../../base/assertions'
 import { type RandomStream, splitStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { Context } from './context'
-import { Module, type StateDict } from './module'
+import { Module } from './module'
+import type { StateDict } from './state-tensors'
 
 /** A module whose forward treats the entries of the first axis independently. */
 type PerSequence = Module & { forward(x: Tensor, ctx?: Context): Tensor }

@@ -3,7 +3,8 @@
  */
 import { layerNorm } from '../../engine/tensor/layer-norm'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
-import { Module, parameter } from './module'
+import { Module } from './module'
+import { parameter } from './parameter'
 
 /**
  * Normalization of the last axis, $y = \gamma \, (x - \mu) / \sqrt{\sigma^2 + \varepsilon} + \beta$ with $\varepsilon = 10^{-5}$, as PyTorch;

@@ -6,7 +6,9 @@ import { ShapeError } from '../../base/errors'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { type Initializer, kaimingNormal, uniformBias } from './initializers'
-import { assignParameter, Module, parameter, type StateDict, takeState, transposed } from './module'
+import { Module } from './module'
+import { assignParameter, parameter } from './parameter'
+import { type StateDict, takeState, transposed } from './state-tensors'
 
 export interface LinearOptions {
   readonly bias?: boolean

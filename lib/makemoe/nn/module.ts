@@ -3,38 +3,11 @@
  * holds a `tf.Variable`; a child is a property that holds a Module; arrays of either count too (PyTorch's ParameterList, ModuleList). What
  * stands in two places is one parameter. A module keeps no mode and no randomness: those come with each call, in the context.
  */
-import { at } from '../../base/assertions'
-import { CheckpointError, ConfigError } from '../../base/errors'
-import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
+import { ConfigError } from '../../base/errors'
+import type { Variable } from '../../engine/tensor/tf'
 import { inContainers } from './containers'
-
-/** A named tensor in PyTorch's layout, as plain numbers. */
-export interface StateTensor {
-  readonly shape: readonly number[]
-  readonly values: Float32Array
-}
-
-/** Named tensors, in PyTorch's names and layouts. */
-export type StateDict = Map<string, StateTensor>
-
-/** A parameter and its dotted name. */
-export type NamedParameter = readonly [name: string, parameter: Variable]
-
-const isVariable = (value: unknown): value is Variable => value instanceof tf.Variable
-
-/** A parameter that starts at the given value; the name is left to tfjs, so that a cell can be run twice. */
-export function parameter(value: Tensor): Variable {
-  const variable = tf.variable(value, true)
-  value.dispose()
-  return variable
-}
-
-/** A state that the optimizer leaves alone and checkpoints keep (PyTorch's buffer): it is assigned by its module. */
-export function buffer(value: Tensor): Variable {
-  const variable = tf.variable(value, false)
-  value.dispose()
-  return variable
-}
+import { assignParameter, isVariable, type NamedParameter } from './parameter'
+import { completeNames, type StateDict, takeState } from './state-tensors'
 
 /** A parameter or child, and the name under which a module holds it. */
 type Member = [name: string, member: Variable | Module]
@@ -204,49 +177,4 @@ export abstract class Module {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.describe()
   }
-}
-
-/**
- * Takes one tensor out of a state_dict.
- * @throws CheckpointError if it is missing or has another shape
- */
-export function takeState(state: StateDict, name: string, shape: readonly number[]): StateTensor {
-  const found = state.get(name)
-  if (!found) throw new CheckpointError(`the checkpoint has no tensor ${name}, expected one of shape [${shape.join(', ')}]`)
-  if (found.shape.join() !== shape.join())
-    throw new CheckpointError(`the checkpoint's ${name} has shape [${found.shape.join(', ')}], expected [${shape.join(', ')}]`)
-  state.delete(name)
-  return found
-}
-
-/**
- * Gives a state_dict every name of something that it has under one of them.
- * @param names of tensors, or prefixes of names
- * @throws CheckpointError if it has two values for the same
- */
-function completeNames(state: StateDict, names: readonly string[]): void {
-  for (const from of names)
-    for (const [name, tensor] of [...state].filter(([name]) => name.startsWith(from) && (from.endsWith('.') || name === from)))
-      for (const to of names) {
-        const other = `${to}${name.slice(from.length)}`
-        const known = state.get(other)
-        if (known && !isSame(known, tensor))
-          throw new CheckpointError(`the checkpoint's ${name} and ${other} differ, expected the same: the model has one parameter for both`)
-        state.set(other, tensor)
-      }
-}
-
-const isSame = (a: StateTensor, b: StateTensor): boolean =>
-  a === b || (a.shape.join() === b.shape.join() && a.values.every((value, i) => Object.is(value, b.values[i])))
-
-/** Gives a parameter new numbers, in its own layout. */
-export function assignParameter(variable: Variable, values: Float32Array): void {
-  tf.tidy(() => variable.assign(tf.tensor(values, variable.shape)))
-}
-
-/** The transpose of a row-major matrix. */
-export function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(values.length)
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) result[c * rows + r] = at(values, r * columns + c)
-  return result
 }

@@ -1,7 +1,8 @@
 /** RMSNorm (Zhang & Sennrich 2019, 1910.07467): LayerNorm without the mean and without the bias. eps is LayerNorm's, 1e-5. */
 import { rmsNorm } from '../../engine/tensor/rms-norm'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
-import { Module, parameter } from './module'
+import { Module } from './module'
+import { parameter } from './parameter'
 
 /**
  * Normalization of the last axis, $y = \gamma \, x / \sqrt{\mathrm{mean}(x^2) + \varepsilon}$ with $\varepsilon = 10^{-5}$;

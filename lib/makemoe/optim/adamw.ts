@@ -5,7 +5,7 @@
 import { at } from '../../base/assertions'
 import { type Tensor, tf } from '../../engine/tensor/tf'
 import { updateInPlace } from '../../engine/tensor/update-in-place'
-import { buffer, type NamedParameter } from '../nn/module'
+import { buffer, type NamedParameter } from '../nn/parameter'
 import { Optimizer, type OptimizerOptions, zerosLike } from './optimizer'
 
 export interface AdamWOptions extends OptimizerOptions {

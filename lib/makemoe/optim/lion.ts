@@ -5,7 +5,7 @@
  */
 import { at } from '../../base/assertions'
 import { type Tensor, tf } from '../../engine/tensor/tf'
-import type { NamedParameter } from '../nn/module'
+import type { NamedParameter } from '../nn/parameter'
 import { Optimizer, type OptimizerOptions, zerosLike } from './optimizer'
 
 export interface LionOptions extends OptimizerOptions {

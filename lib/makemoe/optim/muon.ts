@@ -6,7 +6,7 @@
  */
 import { at } from '../../base/assertions'
 import { type Tensor, tf } from '../../engine/tensor/tf'
-import type { NamedParameter } from '../nn/module'
+import type { NamedParameter } from '../nn/parameter'
 import { AdamW } from './adamw'
 import { type MakeOptimizer, Optimizer, type OptimizerOptions, zerosLike } from './optimizer'
 import { ParameterGroups } from './parameter-groups'

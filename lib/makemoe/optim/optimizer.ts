@@ -4,7 +4,8 @@
  */
 import { CheckpointError } from '../../base/errors'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
-import { buffer, type NamedParameter, type StateDict, takeState } from '../nn/module'
+import { buffer, type NamedParameter } from '../nn/parameter'
+import { type StateDict, takeState } from '../nn/state-tensors'
 
 /** Base class of all optimizers. */
 export abstract class Optimizer {

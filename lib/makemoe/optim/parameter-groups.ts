@@ -1,7 +1,7 @@
 /** ParameterGroups: several optimizers as one, each for some of the parameters, at a multiple of the common learning rate. */
 import { at } from '../../base/assertions'
 import { type Tensor, tf } from '../../engine/tensor/tf'
-import type { NamedParameter } from '../nn/module'
+import type { NamedParameter } from '../nn/parameter'
 import { Optimizer, type OptimizerOptions } from './optimizer'
 
 /** Some of a model's parameters, and how they are trained. */

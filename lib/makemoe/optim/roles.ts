@@ -1,5 +1,5 @@
 /** The role of a parameter in a model, by its name and its rank: what an optimizer treats apart. */
-import type { NamedParameter } from '../nn/module'
+import type { NamedParameter } from '../nn/parameter'
 
 /** What a parameter can be; `matrices` are those of attention and experts, `other` their biases and the gains of normalizations. */
 export const roles = ['router', 'embedding', 'head', 'matrices', 'other'] as const

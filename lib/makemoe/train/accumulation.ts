@@ -5,7 +5,7 @@
 import { at } from '../../base/assertions'
 import type { RandomStream, Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
-import { buffer, type NamedParameter } from '../nn/module'
+import { buffer, type NamedParameter } from '../nn/parameter'
 import { partOfStreams } from './part-of-draws'
 
 /** What lasts from piece to piece of a batch. At the end of each batch all of it is zero, so that no checkpoint needs it. */

@@ -1,6 +1,6 @@
 /** The one place that makes an optimizer. */
 import { type TrainConfig, withDefaults } from '../config'
-import type { NamedParameter } from '../nn/module'
+import type { NamedParameter } from '../nn/parameter'
 import { optimizers } from '../optim'
 import { parseLearningRates, withLearningRates } from '../optim/learning-rates'
 import type { MakeOptimizer, Optimizer } from '../optim/optimizer'

@@ -2,7 +2,8 @@
 import { keysOf } from '../../base/assertions'
 import { CheckpointError } from '../../base/errors'
 import type { ModelConfig } from '../config'
-import { assignParameter, type NamedParameter, type StateDict, takeState } from '../nn/module'
+import { assignParameter, type NamedParameter } from '../nn/parameter'
+import { type StateDict, takeState } from '../nn/state-tensors'
 
 /** What has weights: every Module, and a stranger's model that lists its parameters. */
 export interface HasWeights {

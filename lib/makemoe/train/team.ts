@@ -5,7 +5,8 @@
 
 import type { Tensor } from '../../engine/tensor/tf'
 import { type BatchShare, wholeBatch } from '../moe/batch-share'
-import type { NamedParameter, StateDict } from '../nn/module'
+import type { NamedParameter } from '../nn/parameter'
+import type { StateDict } from '../nn/state-tensors'
 import { globalNorm } from './gradients'
 
 /** All methods but `trained`, `own`, `requestStop`, `agreed` and `stops` are collective: every process calls them in the same order. */

@@ -3,7 +3,8 @@ import { at } from '../../base/assertions'
 import { CheckpointError } from '../../base/errors'
 import type { RandomStream, Streams } from '../../engine/tensor/streams'
 import { tf } from '../../engine/tensor/tf'
-import type { NamedParameter, StateDict } from '../nn/module'
+import type { NamedParameter } from '../nn/parameter'
+import type { StateDict } from '../nn/state-tensors'
 
 export interface TrainingState {
   /** Steps made so far. */

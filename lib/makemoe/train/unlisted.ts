@@ -4,7 +4,7 @@
  */
 import { reachedVariables } from '../../engine/tensor/runtime'
 import type { Tensor } from '../../engine/tensor/tf'
-import type { NamedParameter } from '../nn/module'
+import type { NamedParameter } from '../nn/parameter'
 
 const checked = new WeakSet<object>()
 

@@ -1,5 +1,5 @@
 /** The parameters of a model, as areas. */
-import type { NamedParameter } from '../../makemoe/nn/module'
+import type { NamedParameter } from '../../makemoe/nn/parameter'
 import { color, type Figure, layout, pale } from './figure'
 
 /** The parameters of a model as areas, part within part, made from the model itself. */

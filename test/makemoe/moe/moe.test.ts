@@ -26,7 +26,7 @@ import { collectRows, dispatchRows, planDispatch } from 'makemoe/dist/makemoe/mo
 import { noisyLogits } from 'makemoe/dist/makemoe/moe/router/noisy-topk'
 import { chooseTopK, scatterGates } from 'makemoe/dist/makemoe/moe/router/top-k-gating'
 import { inLayer } from 'makemoe/dist/makemoe/nn/context'
-import { assignParameter } from 'makemoe/dist/makemoe/nn/module'
+import { assignParameter } from 'makemoe/dist/makemoe/nn/parameter'
 import { describe, expect, test } from 'vitest'
 import { expectClose, expectGradient } from '../../support'
 

@@ -17,7 +17,7 @@ import { ExpertChoiceRouter } from 'makemoe/dist/makemoe/moe/router/expert-choic
 import { HashRouter } from 'makemoe/dist/makemoe/moe/router/hash'
 import { RandomRouter } from 'makemoe/dist/makemoe/moe/router/random'
 import { SwitchRouter } from 'makemoe/dist/makemoe/moe/router/switch'
-import { assignParameter } from 'makemoe/dist/makemoe/nn/module'
+import { assignParameter } from 'makemoe/dist/makemoe/nn/parameter'
 import { describe, expect, test } from 'vitest'
 import { expectClose, expectGradient } from '../../support'
 

@@ -18,7 +18,7 @@ import {
   type Variable,
   validateConfig,
 } from 'makemoe'
-import { assignParameter } from 'makemoe/dist/makemoe/nn/module'
+import { assignParameter } from 'makemoe/dist/makemoe/nn/parameter'
 import { describe, expect, test } from 'vitest'
 import { expectClose } from '../../support'
 

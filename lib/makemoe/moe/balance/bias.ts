@@ -5,7 +5,8 @@
  */
 
 import { tf, type Variable } from '../../../engine/tensor/tf'
-import { buffer, Module } from '../../nn/module'
+import { Module } from '../../nn/module'
+import { buffer } from '../../nn/parameter'
 import type { BalancingState } from '../contracts'
 import type { RoutingRecord } from '../routing-record'
 
