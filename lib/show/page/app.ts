@@ -35,7 +35,7 @@ function open(): void {
     element('facts').textContent = describe(data)
     message.remove()
     performance.mark('ready')
-    desk.play(!matchMedia('(prefers-reduced-motion: reduce)').matches)
+    desk.playback.play(!matchMedia('(prefers-reduced-motion: reduce)').matches)
   } catch (error) {
     element('main').hidden = true
     message.className = 'failed'

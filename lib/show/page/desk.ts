@@ -1,12 +1,13 @@
 /** The page at work: one or two writers, their settings, and what is shown of what they do. */
-import { showLoad, showProbabilities } from './bars-view'
+import { showCharacter } from './character-view'
 import type { PageData } from './contents'
 import { effectOf } from './effect'
 import type { Engine } from './engine'
 import { GridView } from './grid-view'
-import { readSettings, showSettings, showTemperature } from './settings-view'
+import { Playback } from './playback'
+import { describeSettings, readSettings, showSettings, showTemperature } from './settings-view'
 import { TextView } from './text-view'
-import { element, percent, visible } from './view'
+import { element } from './view'
 import { type Settings, Writer } from './writer'
 
 /** Where a text stops by itself. */
@@ -21,12 +22,18 @@ interface Pane {
 export class Desk {
   private readonly panes: Pane[]
   private readonly grid: GridView
+  readonly playback = new Playback({
+    beforeStart: () => {
+      if (this.isFull) this.restart()
+    },
+    step: () => this.step(),
+    isDone: () => this.isFull,
+    afterStop: () => void this.measureEffect(),
+  })
   private current = 0
   private layer: number
   /** A character of the current pane's text; undefined: the newest. */
   private inspected: number | undefined
-  private playing = false
-  private lastStep = 0
   private milliseconds: number[] = []
   private measurement = 0
 
@@ -54,6 +61,10 @@ export class Desk {
     return this.panes[this.current]
   }
 
+  private get isFull(): boolean {
+    return this.now.writer.characters.length >= mostCharacters
+  }
+
   private pane(name: string, settings: Settings, off: Iterable<number> = []): Pane {
     const view = new TextView(name, (index) => {
       this.choosePane(this.panes.findIndex((pane) => pane.view === view))
@@ -69,43 +80,20 @@ export class Desk {
   }
 
   private listen(): void {
-    element('play').addEventListener('click', () => this.play(!this.playing))
+    element('play').addEventListener('click', () => this.playback.play(!this.playback.playing))
     element('step').addEventListener('click', () => {
-      this.play(false)
+      this.playback.play(false)
       this.step()
     })
     element('restart').addEventListener('click', () => this.restart())
     element('prompt').addEventListener('input', () => {
-      this.play(false)
+      this.playback.play(false)
       this.restart()
     })
     for (const id of ['temperature', 'top-k', 'top-p', 'seed'])
       element(id).addEventListener('input', () => this.takeSettings(id === 'seed'))
     const compare = element<HTMLInputElement>('compare')
     compare.addEventListener('change', () => this.compare(compare.checked))
-  }
-
-  /** Starts or stops writing. */
-  play(playing: boolean): void {
-    if (playing && this.now.writer.characters.length >= mostCharacters) this.restart()
-    const begins = playing && !this.playing
-    this.playing = playing
-    element('play').textContent = playing ? 'Pause' : 'Play'
-    element('play').setAttribute('aria-pressed', String(playing))
-    element('path').setAttribute('aria-live', playing ? 'off' : 'polite')
-    if (begins) requestAnimationFrame((time) => this.frame(time))
-    if (!playing) this.measureEffect()
-  }
-
-  private frame(time: number): void {
-    if (!this.playing) return
-    const due = 1000 / Number(element<HTMLSelectElement>('speed').value)
-    if (time - this.lastStep >= due - 4) {
-      this.lastStep = time
-      this.step()
-      if (this.now.writer.characters.length >= mostCharacters) this.play(false)
-    }
-    requestAnimationFrame((next) => this.frame(next))
   }
 
   private step(): void {
@@ -133,7 +121,7 @@ export class Desk {
     this.inspected = undefined
     this.showCharacter()
     this.showStatus()
-    if (!this.playing) this.measureEffect()
+    if (!this.playback.playing) this.measureEffect()
   }
 
   private takeSettings(restart: boolean): void {
@@ -183,15 +171,7 @@ export class Desk {
 
   private showTitles(): void {
     for (const [i, { name, view, writer }] of this.panes.entries()) {
-      const { temperature, topK, topP, seed } = writer.settings
-      const parts = [
-        `temperature ${temperature}`,
-        topK && `top-k ${topK}`,
-        topP && `top-p ${topP}`,
-        `seed ${seed}`,
-        writer.off.size > 0 && `${writer.off.size} off`,
-      ]
-      view.title.data = `${name}: ${parts.filter(Boolean).join(', ')}`
+      view.title.data = `${name}: ${describeSettings(writer.settings, writer.off.size)}`
       view.chooser.checked = i === this.current
     }
     element('whose').textContent = this.panes.length > 1 ? ` of ${this.now.name}` : ''
@@ -228,26 +208,9 @@ export class Desk {
   /** Shows everything about the inspected character. */
   private showCharacter(): void {
     const { writer, view } = this.now
-    const { vocabulary, facts } = this.data
-    const { numExperts } = this.engine.config
-    const index = this.inspected ?? writer.characters.length - 1
-    const { text, id, path, expected, ofPrompt } = writer.characters[index]
     view.mark(this.inspected)
-    this.grid.update(path, writer.off)
-    const name = `“${visible(text)}”`
-    element('of-which').textContent = `gates in % for ${name}${this.inspected === undefined ? ', the newest character' : ''}`
-    const choice = path[this.layer]
-    const chosen = choice?.experts.map((e, k) => `expert ${e} (${percent(choice.gates[k])})`).join(', ')
-    const likely = expected && id !== undefined ? `${percent(expected[id])} likely here` : 'the beginning'
-    element('path').textContent =
-      id === undefined
-        ? `${name} is not among the ${vocabulary.length} characters that the model knows: shown, but not seen by the model.`
-        : `${name}, ${ofPrompt ? 'of the prompt' : `character ${index}`}: ${likely}. Layer ${this.layer}: ${chosen}.`
-    element('next-title').textContent = this.inspected === undefined ? 'Next character' : `What else was likely instead of ${name}`
-    if (this.inspected === undefined) showProbabilities(element('next'), writer.next(), vocabulary, undefined)
-    else showProbabilities(element('next'), expected, vocabulary, id)
-    const ofLayer = (load: ArrayLike<number>): number[] => Array.from(load).slice(this.layer * numExperts, (this.layer + 1) * numExperts)
-    showLoad(element('load'), ofLayer(writer.load), facts.validation && ofLayer(facts.validation.load))
+    this.grid.update(writer.characters[this.inspected ?? writer.characters.length - 1].path, writer.off)
+    showCharacter(writer, this.data, { layer: this.layer, numExperts: this.engine.config.numExperts, inspected: this.inspected })
   }
 
   private showProblem(problem: string): void {

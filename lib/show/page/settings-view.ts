@@ -34,3 +34,15 @@ export function showSettings({ temperature, topK, topP, seed }: Settings): void 
 export function showTemperature(temperature: number): void {
   input('temperature-value').value = temperature.toFixed(2)
 }
+
+/** The settings in a few words. */
+export function describeSettings({ temperature, topK, topP, seed }: Settings, expertsOff: number): string {
+  const parts = [
+    `temperature ${temperature}`,
+    topK && `top-k ${topK}`,
+    topP && `top-p ${topP}`,
+    `seed ${seed}`,
+    expertsOff > 0 && `${expertsOff} off`,
+  ]
+  return parts.filter(Boolean).join(', ')
+}
