@@ -9,174 +9,23 @@
  *     const later = resumeRun('../data/runs/mine', { dataset })           // in another kernel: to the bit
  *     const mine = resumeRun('../data/runs/mine', { dataset, model })     // into a model of a cell's own class
  */
-
-import { createHash } from 'node:crypto'
 import { messageOf } from '../base/assertions'
-import { CheckpointError, ConfigError, RunError, TrainingError } from '../base/errors'
+import { RunError, TrainingError } from '../base/errors'
 import { interruptSignal } from '../base/interrupt'
 import { compile } from '../engine/graph/compile'
-import { createStreams, type Streams } from '../engine/tensor/streams'
-import { type Config, type ModelConfig, presets, type TrainConfig, trainFields, validateConfig } from '../makemoe/config'
-import { SparseMoELanguageModel } from '../makemoe/model/language-model'
-import type { Optimizer } from '../makemoe/optim/optimizer'
-import { type Dataset, usualTrainTokens } from '../makemoe/text/dataset'
-import { checkTokenizer, codePointCount, decoderOf, partsOf, type Tokenizer } from '../makemoe/text/tokenizer'
-import { nameOfTokenizer } from '../makemoe/text/tokenizers'
-import type { Compile } from '../makemoe/train/compile'
+import type { TrainConfig } from '../makemoe/config'
+import type { Tokenizer } from '../makemoe/text/tokenizer'
 import { makeOptimizer } from '../makemoe/train/make-optimizer'
-import type { HasWeights } from '../makemoe/train/state-dict'
-import type { Trainable } from '../makemoe/train/step'
 import { Trainer } from '../makemoe/train/trainer'
-import type { TrainerOptions } from '../makemoe/train/trainer-options'
 import type { TrainingState } from '../makemoe/train/training-state'
-import { type CheckpointContents, loadWeights, type TextRecord } from './checkpoint'
-import { whyNotLoadable } from './loadable'
-import { type Parts, type PartsFile, type PartsRecord, recordOf } from './parts'
-import { type Folder, folderOfAnother, loadResumable, loadTrainingState, newestCheckpoint, RunFolder } from './run-folder'
+import type { CheckpointContents } from './checkpoint'
+import type { PartsRecord } from './parts'
+import { type Folder, newestCheckpoint } from './run-folder'
+import { type CommonOptions, type LanguageModel, stepsBetweenCheckpoints, type TrainingOptions } from './run-options'
 import type { RunStatus } from './track/run-record'
 import { noTracker, type Tracker } from './track/tracker'
-import { type OpenTrackerOptions, openTracker } from './track/trackers'
-import { onlyWorker, type Worker, type WorkerShare } from './worker'
-
-/** A language model that can be trained and saved. */
-export type LanguageModel = Trainable & HasWeights
-
-interface CommonOptions extends Omit<OpenTrackerOptions, 'config'> {
-  readonly dataset: Dataset
-  /** Parts of one's own that the model was made with; the optimizer is made from them too. */
-  readonly parts?: Parts
-  readonly partsFile?: PartsFile | undefined
-  readonly optimizer?: Optimizer
-  /** Default: one graph a step; the identity leaves it eager. */
-  readonly compile?: Compile
-  readonly reportInterval?: number
-  /** Where the text came from, if it is not the default one: absolute. */
-  readonly textPath?: string | undefined
-  /** Of the text's UTF-8 bytes. Default: of what the dataset's token ids decode to, which is another text if the tokenizer loses something. */
-  readonly textSha256?: string
-  /** Newest checkpoints that stay, besides the best. Default: `keptCheckpoints`. */
-  readonly keep?: number
-  /** This process, where several train together. Default: `onlyWorker`. */
-  readonly worker?: Worker | undefined
-  /** Save a model that the commands cannot load: weights for another notebook. */
-  readonly weightsOnly?: boolean
-}
-
-export interface RunOptions<Model extends LanguageModel = LanguageModel> extends CommonOptions {
-  readonly model: Model
-  /** What the dataset was encoded with; one that is not lib's is recorded as the part `tokenizer`. */
-  readonly tokenizer: Tokenizer
-  /** How to train, and, unless the model is lib's, every field of its own config: the commands build the model from it. */
-  readonly config: TrainConfig & Partial<Config>
-  readonly streams: Streams
-}
-
-export interface ResumeOptions<Model extends LanguageModel | undefined = LanguageModel | undefined> extends CommonOptions {
-  /** Takes the weights over; default: the model that the checkpoint describes. */
-  readonly model?: Model
-  /** Those that the model uses, if it is given; default: new ones of the run's seed. */
-  readonly streams?: Streams
-  /** More steps. */
-  readonly steps?: number
-}
-
-/** Steps between checkpoints. */
-export const stepsBetweenCheckpoints = 500
-
-export interface TrainingOptions extends Pick<TrainerOptions, 'onMetric' | 'onProgress' | 'signal'> {
-  /** How many in all; default: the config's. */
-  readonly steps?: number
-  /** Default: `stepsBetweenCheckpoints`. */
-  readonly checkpointEvery?: number
-}
-
-/**
- * Starts a run in a new folder.
- * @throws ConfigError, RunError before anything is written; CheckpointError if the commands could not load the model again
- */
-export function startRun<Model extends LanguageModel>(path: string, options: RunOptions<Model>): Run<Model> {
-  const { model, tokenizer, dataset, streams, parts = {}, weightsOnly = false, worker = onlyWorker } = options
-  const config = model instanceof SparseMoELanguageModel ? { ...configOf(model), ...options.config } : options.config
-  checkTokenizer(tokenizer)
-  const reason = whyNotLoadable(model, config, tokenizer.vocabSize, parts)
-  if (reason !== undefined && !weightsOnly)
-    throw new CheckpointError(`the commands could not load this model again: ${reason} (weightsOnly: true saves it all the same)`)
-  if (options.streams.data.key !== createStreams(config.seed).data.key)
-    throw new ConfigError(`streams: got those of another seed, expected createStreams(${config.seed}), which a resumed run draws from`)
-  const text = { ...recordOfText(dataset, tokenizer, options.textSha256), path: options.textPath }
-  const share = worker.share({ model, dataset, streams, config, facts: factsOf(text, options, 'start') })
-  const folder = worker.leads ? RunFolder.create(path) : folderOfAnother(path)
-  try {
-    return new Run(folder, { model, tokenizer, config, text, parts: recordParts(options, tokenizer), weightsOnly: reason }, config, {
-      ...options,
-      ...share,
-    })
-  } catch (error) {
-    folder.discard()
-    throw error
-  }
-}
-
-/**
- * Resumes a run from its newest checkpoint.
- * @throws CheckpointError if it is damaged, or of another model, text or parts; RunError if another process has the folder
- */
-export function resumeRun<Model extends LanguageModel>(path: string, options: ResumeOptions<Model> & { readonly model: Model }): Run<Model>
-export function resumeRun(path: string, options: ResumeOptions<undefined>): Run<SparseMoELanguageModel>
-export function resumeRun(path: string, options: ResumeOptions): Run {
-  const { model, parts, partsFile } = options
-  const training = loadTrainingState(path)
-  const loaded = model ? { ...loadWeights(training.path, model, parts), model } : loadResumable(path, parts, partsFile)
-  const { dataset, steps, worker = onlyWorker } = options
-  const text = recordOfText(dataset, loaded.tokenizer, options.textSha256)
-  if (text.sha256 !== training.textSha256) throw new CheckpointError(`${path} was trained on another text than the dataset's`)
-  const { trainCharacters } = loaded.text ?? {}
-  if (text.trainCharacters !== trainCharacters) {
-    const part = (count: number | undefined): string => (count === undefined ? 'the first 90 %' : `the first ${count} characters`)
-    throw new CheckpointError(
-      `${path} was trained on ${part(trainCharacters)} of its text, the dataset has ${part(text.trainCharacters)} for training`,
-    )
-  }
-  const ofTraining = Object.fromEntries(trainFields.map((name) => [name, loaded.config[name]]))
-  const config: TrainConfig = validateConfig({ ...presets.default, ...ofTraining, ...(steps === undefined ? {} : { steps }) })
-  const streams = options.streams ?? createStreams(config.seed)
-  const facts = factsOf(text, options, `step ${training.state.step}`)
-  const whole = { ...loaded.config, ...(steps === undefined ? {} : { steps }) }
-  const share = worker.share({ model: loaded.model, dataset, streams, config: whole, facts })
-  const folder = worker.leads ? RunFolder.open(path) : folderOfAnother(path)
-  return new Run(folder, { ...loaded, config: whole }, config, { ...options, ...share }, training.state)
-}
-
-/** What must be the same in all processes that train together, besides the config. */
-function factsOf({ sha256, trainCharacters }: TextRecord, { partsFile }: CommonOptions, begin: string): Record<string, string> {
-  const text = trainCharacters === undefined ? sha256 : `${sha256}, ${trainCharacters} characters for training`
-  return { text, parts: partsFile?.sha256 ?? 'none', begin }
-}
-
-/** The text that a dataset was made from, decoded some tokens at a time, and where it is split if not after the usual share. */
-function recordOfText({ splits }: Dataset, tokenizer: Tokenizer, sha256?: string): TextRecord {
-  const hash = createHash('sha256')
-  const decode = decoderOf(tokenizer)
-  const characters = { train: 0, val: 0 }
-  for (const split of ['train', 'val'] as const)
-    for (const part of partsOf(splits[split])) {
-      const piece = decode(part)
-      hash.update(piece)
-      characters[split] += codePointCount(piece)
-    }
-  const isUsual = splits.train.length === usualTrainTokens(splits.train.length + splits.val.length)
-  return { sha256: sha256 ?? hash.digest('hex'), ...(isUsual ? {} : { trainCharacters: characters.train }) }
-}
-
-function configOf({ config: { vocabSize: _vocabSize, ...config } }: SparseMoELanguageModel): ModelConfig {
-  return config
-}
-
-/** An optimizer or a tokenizer of one's own is a part like others. */
-function recordParts({ parts = {}, partsFile, optimizer }: CommonOptions, tokenizer: Tokenizer): PartsRecord | undefined {
-  const own = { ...(optimizer ? { optimizer } : {}), ...(nameOfTokenizer(tokenizer) === undefined ? { tokenizer } : {}) }
-  return recordOf([parts, own], partsFile)
-}
+import { openTracker } from './track/trackers'
+import { onlyWorker, type WorkerShare } from './worker'
 
 /** Which parts are not those that the config names, and where they came from. */
 function partsTag(parts: PartsRecord | undefined): Record<string, string> {
