@@ -1,32 +1,23 @@
 /** `makemoe train`: a text in; losses, weights and a sample out. Whatever ends it, what was learned is in the run's folder. */
 import { spawnSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
 import { relative } from 'node:path'
 import { type Command, Option } from 'commander'
-import { keysOf } from '../base/assertions'
 import { codeVersion } from '../base/code-version'
-import { CheckpointError, ConfigError } from '../base/errors'
+import { ConfigError } from '../base/errors'
 import { commandLine, isInstalled } from '../base/installed'
 import { inBits } from '../base/numbers'
 import { backend } from '../engine/tensor/op'
-import { createStreams } from '../engine/tensor/streams'
 import { type Config, preset, validateConfig } from '../makemoe/config'
 import type { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import { partNamesOf } from '../makemoe/part-names'
-import { CharTokenizer } from '../makemoe/text/char-tokenizer'
-import type { Corpus } from '../makemoe/text/corpus'
-import { datasetOf } from '../makemoe/text/dataset'
-import { nameOfTokenizer, type TokenizerName, tokenizers } from '../makemoe/text/tokenizers'
+import type { TokenizerName } from '../makemoe/text/tokenizers'
 import type { Compile } from '../makemoe/train/compile'
-import { buildModel, type Checkpoint, describeCheckpoint } from '../runs/checkpoint'
 import { type Member, type Parallelism, parallelisms } from '../runs/cluster/member'
 import { joinWorkers } from '../runs/cluster/worker'
-import type { Parts } from '../runs/parts'
 import type { Run } from '../runs/run'
-import { keptCheckpoints, loadTrainingState } from '../runs/run-folder'
-import { type RunOptions, stepsBetweenCheckpoints } from '../runs/run-options'
-import { resumeRun, startRun } from '../runs/start-run'
-import { type RunStatus, readRunRecord } from '../runs/track/run-record'
+import { keptCheckpoints } from '../runs/run-folder'
+import { stepsBetweenCheckpoints } from '../runs/run-options'
+import type { RunStatus } from '../runs/track/run-record'
 import { defaultTracker, type TrackerName, trackers } from '../runs/track/trackers'
 import { onlyWorker, type Worker } from '../runs/worker'
 import { type ClusterOptions, memberOf } from './cluster-options'
@@ -34,13 +25,14 @@ import { compiler } from './compiler'
 import { lookingAhead } from './evaluate'
 import { requireGpu } from './gpu'
 import { endWithLauncher } from './launcher'
+import { openNewRun, openSavedRun, savedRun } from './open-run'
 import { natural, naturalOrZero, number } from './option-values'
 import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, tokenizerOption } from './options'
 import { loadParts } from './parts'
 import { writeCurves, writeSample } from './run-files'
-import { newRunPath, projectRoot } from './setup/paths'
+import { projectRoot } from './setup/paths'
 import { endWithoutTerminal, isStopped, stoppedStatus, stopSignal } from './stopping'
-import { corpusOf, recordedPath, setUpQuietly, textDescription, textDifference } from './text-option'
+import { corpusOf, setUpQuietly, textDescription } from './text-option'
 import { noProgress, showProgress, type TrainingProgress } from './training-progress'
 import { startWatchdog } from './watchdog'
 import { trainWithWorkers } from './workers'
@@ -115,21 +107,8 @@ export function register(program: Command): void {
     })
 }
 
-/**
- * Refuses to resume a run with another config: steps alone may change.
- * @throws ConfigError that names the field and both values
- */
-function requireSameConfig(saved: Config, given: Partial<Config>): void {
-  for (const name of keysOf(given))
-    if (name !== 'steps' && given[name] !== saved[name])
-      throw new ConfigError(`${name}: got ${given[name]}, but the run to resume has ${saved[name]}`)
-}
-
 /** Steps between reports: a row for each expert of each layer; a local MLflow server takes 0.2 ms of a core for a row. */
 const reportInterval = 50
-
-/** What a run needs besides what it trains. */
-type Common = Pick<RunOptions, 'parts' | 'partsFile' | 'tags' | 'tracker' | 'compile' | 'warn' | 'reportInterval' | 'keep' | 'worker'>
 
 /**
  * Trains, saves and writes a sample.
@@ -158,76 +137,13 @@ async function train(options: TrainOptions, config: Config, given: Partial<Confi
   let run: Run<SparseMoELanguageModel>
   try {
     const corpus = await corpusOf(options, saved && { ...saved.text, sha256: saved.textSha256 })
-    run = folder !== undefined && saved ? resume(folder, saved, corpus, steps, common) : start(config, corpus, options, common)
+    run = folder !== undefined && saved ? openSavedRun(folder, saved, corpus, steps, common) : openNewRun(config, corpus, options, common)
   } catch (error) {
     progress.stop()
     throw error
   }
   if (saved) progress.line(`resumes after step ${saved.step}`)
   return await finish(run, options, worker, progress, compile, signal)
-}
-
-/** A new run. */
-function start(config: Config, corpus: Corpus, options: TrainOptions, common: Common): Run<SparseMoELanguageModel> {
-  const kind = common.parts?.tokenizer ?? tokenizers[options.tokenizer ?? 'char']
-  const tokenizer = kind.fromText(corpus.pieces())
-  const dataset = datasetOf(tokenizer, corpus, config.blockSize)
-  const streams = createStreams(config.seed)
-  const model = buildModel(config, tokenizer.vocabSize, streams.init, common.parts)
-  const tokens = dataset.splits.train.length + dataset.splits.val.length
-  const size = tokenizer instanceof CharTokenizer ? `${tokens} characters` : `${corpus.characterCount()} characters, ${tokens} tokens`
-  common.warn?.(`text: ${corpus.source}, ${size}, ${tokenizer.vocabSize} different`)
-  common.warn?.(`parameters: ${model.parameterCount() / 1e6} M (${model.activeParameterCount() / 1e6} M active per token)`)
-  const path = options.out ?? (common.worker?.leads ? newRunPath(options.preset, config.seed) : '')
-  try {
-    return startRun(path, {
-      ...common,
-      model,
-      tokenizer,
-      dataset,
-      config,
-      streams,
-      textPath: recordedPath(options.text),
-      textSha256: corpus.sha256(),
-    })
-  } catch (error) {
-    if (options.out === undefined && path !== '') rmSync(path, { recursive: true, force: true }) // newRunPath made it for this run alone
-    throw error
-  }
-}
-
-interface SavedRun extends Pick<Checkpoint, 'config' | 'tokenizer' | 'text'> {
-  readonly step: number
-  readonly textSha256: string
-}
-
-/** The run to resume. @throws CheckpointError, ConfigError */
-function savedRun(folder: string, given: Partial<Config>, parts: Parts, wanted: TokenizerName | undefined): SavedRun {
-  const { path, state, textSha256 } = loadTrainingState(folder)
-  const described = describeCheckpoint(path, parts)
-  const tokenizer = nameOfTokenizer(described.tokenizer) ?? "a person's own"
-  if (wanted !== undefined && wanted !== tokenizer)
-    throw new ConfigError(`tokenizer: got ${wanted}, but the run to resume has ${tokenizer}`)
-  requireSameConfig(described.config, given)
-  const { steps } = { ...described.config, ...given }
-  // A run may have been killed after its last step, before its weights and its sample were written: then only that is left to do.
-  const { step } = state
-  if (step > steps || (step === steps && readRunRecord(folder).status === 'FINISHED'))
-    throw new ConfigError(`steps: got ${steps}, but the run in ${folder} has made ${step} already (--steps sets more)`)
-  return { ...described, step, textSha256 }
-}
-
-/** A run that is resumed, on the text that it learned from. */
-function resume(folder: string, saved: SavedRun, corpus: Corpus, steps: number, common: Common): Run<SparseMoELanguageModel> {
-  const { config, tokenizer, textSha256 } = saved
-  const difference = textDifference(corpus, { sha256: textSha256 })
-  if (difference !== undefined) {
-    const sizes = (run: CharTokenizer): string =>
-      `; it has ${CharTokenizer.fromText(corpus.pieces()).vocabSize} characters, the run's ${run.vocabSize}`
-    throw new CheckpointError(`${difference}${tokenizer instanceof CharTokenizer ? sizes(tokenizer) : ''}`)
-  }
-  const dataset = datasetOf(tokenizer, corpus, config.blockSize)
-  return resumeRun(folder, { ...common, dataset, steps, textSha256 })
 }
 
 /** What a tracker shows of a run besides its config. */

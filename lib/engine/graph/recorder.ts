@@ -7,20 +7,12 @@ import { typeOf } from '../tensor/op'
 import type { Variable } from '../tensor/tf'
 import type { Pointer, TfOutput } from '../tensorflow/c-api'
 import { opDefinition } from '../tensorflow/protos'
-import type { Numbers, OpAttribute } from '../tensorflow/types'
+import type { Numbers } from '../tensorflow/types'
 import type { FunctionGraph } from './function-graph'
-import { attributesKey, Inference, type Operand } from './inference'
+import { Inference, type Operand } from './inference'
+import { resultSizes } from './result-sizes'
 import { isKnown, type Size, type Sizes, shapeName } from './sizes'
 import { Difference, type OpStep, type Ref, type Step, type TraceNode, type UpdateStep } from './step'
-
-/** Ops whose results' sizes follow from the numbers in these inputs; of their other inputs the shape alone counts. */
-const sizedBy: Readonly<Record<string, readonly number[]>> = {
-  SplitV: [1],
-  DynamicPartition: [1],
-  Slice: [1, 2],
-  Fill: [0],
-  BroadcastTo: [1],
-}
 
 /** They are stateful because processes meet in them; each run of a graph meets anew. */
 const collectives: readonly string[] = ['CollectiveReduceV2', 'CollectiveAllToAllV2']
@@ -99,7 +91,7 @@ export class Recorder {
         return shape
       })
       const dependent = inputs.some(({ node }) => this.dependent[node]) || inferred.some((shape) => shape.includes(-1))
-      const dims = dependent ? this.dimsOf(op, attributes, inputs, inferred) : inferred
+      const dims = dependent ? this.sizesOf({ op, attributes }, inputs, inferred) : inferred
       if (dependent) for (const [i, handle] of handles.entries()) this.graph.setShape(handle, at(dims, i), at(inferred, i))
       return { dtypes: handles.map(({ dtype }) => dtype), dims, handles }
     } catch (error) {
@@ -127,45 +119,9 @@ export class Recorder {
     return { dtype: at(dtypes, output), dims: at(dims, output), numbers }
   }
 
-  /** The sizes of an op's results, where some depend on data; `inferred` is what TensorFlow knows. */
-  private dimsOf(op: string, attributes: readonly OpAttribute[], inputs: readonly Ref[], inferred: readonly number[][]): Size[][] {
+  private sizesOf(step: Pick<OpStep, 'op' | 'attributes'>, inputs: readonly Ref[], inferred: readonly number[][]): Size[][] {
     const operands = inputs.map((ref) => this.operand(ref))
-    /** The number in a constant input that names an axis. */
-    const axis = (input: number): number => {
-      const number = operands[input]?.numbers?.[0]
-      if (typeof number !== 'number') throw new Error('an axis that is no constant')
-      return number < 0 ? number + at(operands, 0).dims.length : number
-    }
-    if (op === 'SplitV') {
-      const [{ dims: whole }, { numbers: pieces }] = [at(operands, 0), at(operands, 1)]
-      if (pieces && !pieces.every(isKnown))
-        return inferred.map((shape, i) => shape.map((_, along) => (along === axis(2) ? at(pieces, i) : at(whole, along))))
-    }
-    const found = this.inference.shapes(op, attributes, operands, inferred.length)
-    if (op === 'ConcatV2') {
-      const joined = axis(operands.length - 1)
-      at(found, 0)[joined] = this.sizes.sum(operands.slice(0, -1).map(({ dims }) => [at(dims, joined), 1]))
-    }
-    const decisive = sizedBy[op]
-    const follows = inputs.map((ref, i) => (!decisive || decisive.includes(i) ? this.identity(ref) : shapeName(this.dims(ref))))
-    const source = `${op}/${attributesKey(attributes)}/${follows.join('/')}`
-    const division = this.division(op, operands, axis)
-    return inferred.map((shape, output) =>
-      shape.map((size, along) => {
-        if (size >= 0) return size
-        const known = found[output]?.[along]
-        if (known !== undefined) return known
-        if (division?.axis === along) return at(this.sizes.unknown(source, inferred.length, division.whole), output)
-        return at(this.sizes.unknown(`${source}/${output}/${along}`, 1), 0)
-      }),
-    )
-  }
-
-  /** What the results of an op add up to along an axis. */
-  private division(op: string, operands: readonly Operand[], axis: (input: number) => number): { axis: number; whole: Size } | undefined {
-    if (op === 'SplitV') return { axis: axis(2), whole: at(at(operands, 0).dims, axis(2)) }
-    if (op === 'DynamicPartition' && operands[1]?.dims.length === 1) return { axis: 0, whole: at(operands[1].dims, 0) }
-    return undefined
+    return resultSizes(this.sizes, this.inference, step, operands, (input) => this.identity(at(inputs, input)), inferred)
   }
 
   /** Names a tensor; equal short constants have the same name. */

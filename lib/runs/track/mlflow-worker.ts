@@ -5,7 +5,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { messageOf } from '../../base/assertions'
-import { MlflowClient, type MlflowServer } from './mlflow-client'
+import { MlflowClient } from './mlflow-client'
+import type { MlflowServer } from './mlflow-server'
 import { MlflowSync } from './mlflow-sync'
 
 export interface MlflowWorkerData {

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { commandLine } from '../../base/installed'
-import type { MlflowServer } from './mlflow-client'
+import type { MlflowServer } from './mlflow-server'
 import type { FromMlflowWorker, MlflowWorkerData, ToMlflowWorker } from './mlflow-worker'
 import type { Tracker } from './tracker'
 

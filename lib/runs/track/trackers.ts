@@ -9,7 +9,7 @@ import type { Metric } from '../../makemoe/train/metrics'
 import { JsonLinesTracker } from './jsonl'
 import { metricsFile } from './metrics-file'
 import { MlflowTracker } from './mlflow'
-import { mlflowServer } from './mlflow-client'
+import { mlflowServer } from './mlflow-server'
 import { type RunStatus, recordEnd, recordStart, runParameters } from './run-record'
 import { noTracker, type Tracker } from './tracker'
 

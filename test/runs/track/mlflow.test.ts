@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { ConfigError, presets, RunError } from 'makemoe'
 import { MlflowTracker, type MlflowTrackerOptions } from 'makemoe/dist/runs/track/mlflow'
-import type { MlflowServer } from 'makemoe/dist/runs/track/mlflow-client'
+import type { MlflowServer } from 'makemoe/dist/runs/track/mlflow-server'
 import { MlflowSync } from 'makemoe/dist/runs/track/mlflow-sync'
 import { readRunRecord, writeRunRecord } from 'makemoe/dist/runs/track/run-record'
 import { openTracker } from 'makemoe/dist/runs/track/trackers'
@@ -17,7 +17,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 // As lib itself has it: vitest's import would be a second copy, with a second class MlflowError.
 const native: typeof import('makemoe/dist/runs/track/mlflow-client') = createRequire(__filename)('makemoe/dist/runs/track/mlflow-client')
-const { MlflowClient, MlflowError, mlflowServer } = native
+const { MlflowClient, MlflowError } = native
+const { mlflowServer }: typeof import('makemoe/dist/runs/track/mlflow-server') = createRequire(__filename)(
+  'makemoe/dist/runs/track/mlflow-server',
+)
 
 interface Request {
   readonly path: string

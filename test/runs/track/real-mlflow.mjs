@@ -8,10 +8,12 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import fc from 'fast-check'
 import client from 'makemoe/dist/runs/track/mlflow-client'
+import mlflowServerModule from 'makemoe/dist/runs/track/mlflow-server'
 import { MlflowSync } from 'makemoe/dist/runs/track/mlflow-sync'
 import { workersOf } from '../cluster/workers.mjs'
 
-const { MlflowClient, mlflowServer } = client
+const { MlflowClient } = client
+const { mlflowServer } = mlflowServerModule
 
 const root = resolve(import.meta.dirname, '../../..')
 const port = 5000 + (process.pid % 1000)
