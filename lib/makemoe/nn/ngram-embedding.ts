@@ -5,7 +5,8 @@
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { normalInit } from './initializers'
-import { Module, parameter } from './module'
+import { Module } from './module'
+import { parameter } from './parameter'
 
 /** Rows of the table; a prime, so that n-grams spread over it. Those that meet in a row share it. */
 export const ngramRows = 16_381

@@ -9,7 +9,8 @@
 import { ConfigError } from '../../../base/errors'
 import { matrixShape } from '../../../engine/tensor/shape'
 import { type Tensor, tf, type Variable } from '../../../engine/tensor/tf'
-import { buffer, Module } from '../../nn/module'
+import { Module } from '../../nn/module'
+import { buffer } from '../../nn/parameter'
 import type { BalancingState } from '../contracts'
 import type { RoutingRecord } from '../routing-record'
 
