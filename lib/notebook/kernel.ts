@@ -2,12 +2,13 @@
  * The TypeScript kernel of the notebooks, started by Jupyter with the path of a connection file: tslab's sockets and type checks, and our own
  * way to run cells (kernel/).
  */
-import { hideInPromises, runOrLast, within } from './kernel/context'
+import { hideInPromises, outside, runOrLast, within } from './kernel/context'
 import { Executor } from './kernel/executor'
-import { Interrupted } from './kernel/interrupts'
+import { Interrupted, interrupts } from './kernel/interrupts'
 import { endWithParent } from './kernel/parent'
 import { describeStacks } from './kernel/places'
 import { captureOutput, Server } from './kernel/server'
+import { noticeInterrupts } from './kernel/signals'
 
 endWithParent()
 describeStacks()
@@ -15,11 +16,13 @@ hideInPromises()
 const executor = new Executor(process.cwd())
 const server = new Server(executor, process.argv[2] ?? '')
 
-process.on('SIGINT', () => {
-  const cell = server.run?.cell
-  if (cell?.listens && !cell.controller.signal.aborted) cell.controller.abort()
-  else executor.interrupt()
-})
+interrupts.arrived = () =>
+  outside(() => {
+    const cell = server.run?.cell
+    if (cell?.listens && !cell.controller.signal.aborted) cell.controller.abort()
+    else executor.interrupt()
+  })
+noticeInterrupts()
 
 /** An error in code that a cell left behind. */
 function inBackground(error: unknown): void {

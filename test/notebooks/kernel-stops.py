@@ -50,6 +50,12 @@ loops = [
     "setInterval(() => { n++ }, 5); await new Promise(() => {})",
     "function tick() { n++; setTimeout(tick, 5) }; tick(); await new Promise(() => {})",
     "const go = () => void Promise.resolve().then(() => { n++; setImmediate(go) }); go(); await new Promise(() => {})",
+    # Without a pause in which Node would call a listener of the signal.
+    "await null; for (;;) n++",
+    f"{wait}; do {{ n++ }} while (true)",
+    f"{wait}; while (true) try {{ for (;;) n++ }} catch {{ }}",
+    "const count = () => { while (true) n++ }; await null; count()",
+    "setImmediate(() => { for (const one = [1]; one.length > 0;) n++ }); await new Promise(() => {})",
 ]
 for i, loop in enumerate(loops):
     result = run(f"let n = 0; console.log('go'); {loop}", interrupt_after=0.2)
@@ -59,6 +65,12 @@ for i, loop in enumerate(loops):
 result = run("const forever = require('node:timers/promises').setInterval(10)\nconsole.log('go')\nawait require('node:stream/promises').finished(require('node:stream').Readable.from(forever).resume())", interrupt_after=0.2)
 check("interruptSignal()" in result.traceback and "restart" in result.traceback, f"what goes on is said, and the remedy: {result.traceback}")
 kernel.prints("async function helper() { await null; return 3 }; console.log(await helper())", "3", "functions run after an interrupt")
+kernel.run("import { interruptSignal } from 'makemoe'")
+result = run("const signal = interruptSignal(); await null; let turns = 0; console.log('go'); while (!signal.aborted) turns++; console.log('stops by itself')", interrupt_after=0.2)
+check((result.status, result.printed()) == ("ok", "go\nstops by itself\n"), f"a loop without a pause sees the signal: {result.reply}, {result.printed()}")
+for _ in range(20):
+    kernel.manager.interrupt_kernel()
+kernel.prints("await null; let sum = 0; for (let i = 0; i < 10; i++) sum += i; console.log(sum)", "45", "many interrupts between two cells")
 kernel.prints("console.log(await tick2())\nasync function tick2() { return n >= 0 }", "true")
 print("an interrupt stops loops that await")
 

@@ -1,7 +1,7 @@
 /**
- * What the compiler adds to a cell's JavaScript: a check after each `await`, at the head of each loop that waits, and where a function
- * begins, which throws if the run that the code belongs to was interrupted (interrupts.ts). And it leaves out the line that would set every
- * name of the cell to undefined before the cell has come so far.
+ * What the compiler adds to a cell's JavaScript: a check after each `await`, at the head of each loop, and where a function begins, which
+ * throws if the run that the code belongs to was interrupted (interrupts.ts). And it leaves out the line that would set every name of the
+ * cell to undefined before the cell has come so far.
  */
 import type * as Compiler from '@tslab/typescript-for-tslab'
 
@@ -18,10 +18,11 @@ export function withChecks(ts: Ts, names: Set<string>): Compiler.TransformerFact
     const call = (...args: Compiler.Expression[]): Compiler.Expression =>
       f.createCallExpression(f.createPropertyAccessExpression(checks, 'check'), undefined, args)
     /** `interrupts.pending && interrupts.check()` */
-    const check = (): Compiler.Expression => f.createLogicalAnd(f.createPropertyAccessExpression(checks, 'pending'), call())
-    const checkFirst = (body: Compiler.Statement): Compiler.Block => {
+    const check = (when: 'pending' | 'arriving' = 'pending'): Compiler.Expression =>
+      f.createLogicalAnd(f.createPropertyAccessExpression(checks, when), call())
+    const checkFirst = (body: Compiler.Statement, when: 'pending' | 'arriving'): Compiler.Block => {
       const statements = ts.isBlock(body) ? body.statements : [body]
-      return f.createBlock([f.createExpressionStatement(check()), ...statements], true)
+      return f.createBlock([f.createExpressionStatement(check(when)), ...statements], true)
     }
     const bodies = new WeakSet<Compiler.Node>()
     const visit = (node: Compiler.Node): Compiler.Node => {
@@ -29,7 +30,8 @@ export function withChecks(ts: Ts, names: Set<string>): Compiler.TransformerFact
       if (body) bodies.add(body)
       const inner = ts.visitEachChild(node, visit, context)
       if (ts.isAwaitExpression(inner)) return call(inner)
-      if (ts.isIterationStatement(inner, false)) return awaits(ts, node) ? withBody(f, ts, inner, checkFirst(inner.statement)) : inner
+      if (ts.isIterationStatement(inner, false))
+        return withBody(f, ts, inner, checkFirst(inner.statement, awaits(ts, node) ? 'pending' : 'arriving'))
       if (ts.isArrowFunction(inner) && !ts.isBlock(inner.body))
         return f.updateArrowFunction(
           inner,

@@ -14,7 +14,7 @@ export interface Run {
   interrupted: boolean
 }
 
-const storage = new AsyncLocalStorage<Run>()
+const storage = new AsyncLocalStorage<Run | undefined>()
 
 let last: Run | undefined
 
@@ -42,6 +42,9 @@ export function hideInPromises(from: readonly string[] = ['async_id_symbol', 'tr
   }
   Object.defineProperty(Promise.prototype, inspect.custom, custom)
 }
+
+/** Executes as part of no run. */
+export const outside = <T>(execute: () => T): T => storage.run(undefined, execute)
 
 /** Executes as part of a run. */
 export function within<T>(run: Run, execute: () => T): T {

@@ -10,16 +10,25 @@ export class Interrupted extends Error {
   override name = 'Interrupted'
 }
 
-/** When code of the cell that is being interrupted began to execute last without being stopped. */
+/** The run that was interrupted last. */
+let current: Run | undefined
+
+/** When its code began to execute last without being stopped. */
 let activeAt = 0
 
 /** The checks in a cell's code, cheap until a first cell was interrupted. */
 export const interrupts = {
+  /** Whether any cell was interrupted: its code may go on much later, in a timer say. */
   pending: false,
+  /** Whether a cell is being interrupted now: all that a loop without an `await` asks, in which each nanosecond counts. */
+  arriving: false,
+  /** Called at each interrupt (signals.ts), also in the midst of a cell's code. */
+  arrived: (): void => {},
   /** @param value what was awaited @returns it @throws Interrupted if the code belongs to an interrupted cell */
   check<T>(value?: T): T | undefined {
-    if (!interrupts.pending || !runOfCaller()?.interrupted) return value
-    activeAt = 0
+    const run = interrupts.pending ? runOfCaller() : undefined
+    if (!run?.interrupted) return value
+    if (run === current) activeAt = 0
     throw new Interrupted('the cell was interrupted')
   },
 }
@@ -37,6 +46,8 @@ const remedy =
 export async function interrupt(run: Run, ended: Promise<unknown>): Promise<Interrupted> {
   run.interrupted = true
   interrupts.pending = true
+  interrupts.arriving = true
+  current = run
   activeAt = 0
   const hook = createHook({
     before: () => {
@@ -52,6 +63,7 @@ export async function interrupt(run: Run, ended: Promise<unknown>): Promise<Inte
   const first = await Promise.race([ended.then(() => 'ended' as const), late])
   clearTimeout(timer)
   hook.disable()
+  interrupts.arriving = false
   const goesOn = first === 'late' && activeAt > start + patience / 10
   return new Interrupted(`the cell was interrupted${goesOn ? `. ${remedy}` : ''}`)
 }
