@@ -96,3 +96,14 @@ export interface MixtureInit {
 
 /** Makes a part from the config. */
 export type Make<Part> = (config: MixtureConfig, stream: RandomStream, init: MixtureInit) => Part
+
+/** What a router of the table says of itself before one is made. */
+export interface RouterTraits {
+  /** As in `RouterModule`; several processes then cannot share a batch out. Default: no. */
+  readonly looksAcrossTokens?: boolean
+  /** Whether it chooses by scores that a balancing bias can be added to. Default: yes. */
+  readonly comparesScores?: boolean
+}
+
+/** A router of the table: `topkRouter`, or `Object.assign(make, { looksAcrossTokens: true })`. */
+export type NamedRouter = Make<RouterModule> & RouterTraits

@@ -9,7 +9,7 @@ import { quantileBias } from './balance/quantile'
 import { sequenceLoss } from './balance/sequence'
 import { switchLoss } from './balance/switch'
 import { zLoss } from './balance/z'
-import type { BalancingLoss, BalancingState, DropPolicy, ExpertModule, Make, MixtureConfig, RouterModule } from './contracts'
+import type { BalancingLoss, BalancingState, DropPolicy, ExpertModule, Make, MixtureConfig, NamedRouter } from './contracts'
 import { inOrder } from './drop-policy/order'
 import { atRandom } from './drop-policy/random'
 import { byRank } from './drop-policy/rank'
@@ -38,7 +38,7 @@ export const routers = {
   hash: hashRouter,
   'hash-gated': hashGatedRouter,
   random: randomRouter,
-} as const satisfies Record<string, Make<RouterModule>>
+} as const satisfies Record<string, NamedRouter>
 
 /** The experts by name: config field `expert`; each maps rows [n, C] to rows [n, C]. */
 export const experts = {

@@ -2,6 +2,7 @@
 
 import { ConfigError } from '../../base/errors'
 import type { Config } from '../../makemoe/config'
+import { acrossTokens } from '../../makemoe/moe/router/by-layer'
 
 /** What is dealt out: experts and sequences, or sequences alone. */
 export const parallelisms = ['experts', 'data'] as const
@@ -22,13 +23,16 @@ export interface Member {
 
 /**
  * Checks that a config can be trained by this number of processes.
+ * @param model once there is one: its routers may be others than the config's
  * @throws ConfigError
  */
-export function checkShares({ batchSize, numExperts, router, firstRouters = 'none' }: Config, size: number, parallel: Parallelism): void {
+export function checkShares(config: Config, size: number, parallel: Parallelism, model?: { looksAhead(): boolean }): void {
+  const { batchSize, numExperts } = config
   const multiple = `expected a multiple of the ${size} workers`
   if (batchSize % size !== 0) throw new ConfigError(`batchSize: got ${batchSize} sequences in total, ${multiple}`)
   if (parallel === 'experts' && numExperts % size !== 0)
     throw new ConfigError(`numExperts: got ${numExperts}, ${multiple} (--parallel data takes any number)`)
-  if (router === 'expert-choice' || /\bexpert-choice\b/.test(firstRouters))
-    throw new ConfigError(`router: got expert-choice with ${size} workers, expected one that decides for each token by itself`)
+  const router = acrossTokens(config) ?? (model?.looksAhead() ? 'one that decides by other tokens too' : undefined)
+  if (router !== undefined)
+    throw new ConfigError(`router: got ${router} with ${size} workers, expected one that decides for each token by itself`)
 }

@@ -22,8 +22,8 @@ export async function joinWorkers(member: Member, parallel: Parallelism, version
     asError: (error) => asClusterError(error, member),
     share({ model, dataset, streams, facts, ...whole }) {
       const config = validateConfig(whole.config)
-      checkShares(config, hosts.length, parallel)
       if (!(model instanceof SparseMoELanguageModel)) throw new ConfigError("workers: got a model of your own, expected lib's")
+      checkShares(config, hosts.length, parallel, model)
       const fields = Object.entries(config).map(([name, value]) => [name, String(value)])
       compareFacts(member, { parallel, version, ...facts, ...Object.fromEntries(fields) })
       const rows = config.batchSize / hosts.length

@@ -1,6 +1,7 @@
 /** Routers by layer: config field `firstRouters`, `hash*3`; the layers after have the config's `router`. */
 import { ConfigError } from '../../../base/errors'
 import { nearest } from '../../../base/nearest'
+import type { NamedRouter } from '../contracts'
 import { namesOf, type RouterName, routers } from '../parts'
 
 /**
@@ -23,8 +24,14 @@ export function parseFirstRouters(text: string): RouterName[] {
   })
 }
 
+const named: Readonly<Record<RouterName, NamedRouter>> = routers
+
 /** Whether a router of a name chooses by scores, which a balancing bias can be added to: not by a table, nor by an expert's choice. */
-export const comparesScores = (router: RouterName): boolean => !['hash', 'hash-gated', 'expert-choice'].includes(router)
+export const comparesScores = (router: RouterName): boolean => named[router].comparesScores ?? true
+
+/** The first router, of those that the layers have, whose decision for a token depends on other tokens; undefined if none's does. */
+export const acrossTokens = (config: { readonly router: RouterName; readonly firstRouters?: string }): RouterName | undefined =>
+  [config.router, ...parseFirstRouters(config.firstRouters ?? 'none')].find((router) => named[router].looksAcrossTokens)
 
 /** The router of a layer, counted from 0. */
 export const routerOf = (config: { readonly router: RouterName; readonly firstRouters?: string }, layer: number): RouterName =>

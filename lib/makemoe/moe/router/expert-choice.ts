@@ -9,7 +9,7 @@ import { matrixShape } from '../../../engine/tensor/shape'
 import { type Tensor, tf } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
 import { expertCapacity } from '../capacity'
-import type { Make, RouterModule, Routing } from '../contracts'
+import type { Make, RouterModule, RouterTraits, Routing } from '../contracts'
 import { LinearRouter } from './linear-router'
 
 /** A linear router whose experts choose. */
@@ -36,5 +36,7 @@ export class ExpertChoiceRouter extends LinearRouter implements RouterModule {
   }
 }
 
-export const expertChoiceRouter: Make<ExpertChoiceRouter> = ({ nEmbed, numExperts, topK }, stream, init) =>
+const make: Make<ExpertChoiceRouter> = ({ nEmbed, numExperts, topK }, stream, init) =>
   new ExpertChoiceRouter(nEmbed, numExperts, topK, stream, { init: init.router })
+
+export const expertChoiceRouter = Object.assign(make, { looksAcrossTokens: true, comparesScores: false } satisfies RouterTraits)

@@ -6,7 +6,7 @@ import type { RandomStream } from '../../../engine/tensor/streams'
 import { type Tensor, tf, type Variable } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
 import type { LinearOptions } from '../../nn/linear'
-import type { Make, RouterModule, Routing } from '../contracts'
+import type { Make, RouterModule, RouterTraits, Routing } from '../contracts'
 import { chosenByTable, hashTable, requireVocabulary } from './hash'
 import { LinearRouter } from './linear-router'
 import { chosenOf, softmaxOfChosen } from './top-k-gating'
@@ -42,5 +42,7 @@ export class HashGatedRouter extends LinearRouter implements RouterModule {
   }
 }
 
-export const hashGatedRouter: Make<HashGatedRouter> = ({ vocabSize, nEmbed, numExperts, topK }, stream, init) =>
+const make: Make<HashGatedRouter> = ({ vocabSize, nEmbed, numExperts, topK }, stream, init) =>
   new HashGatedRouter(nEmbed, numExperts, topK, stream, { vocabSize: requireVocabulary('hash-gated', vocabSize), init: init.router })
+
+export const hashGatedRouter = Object.assign(make, { comparesScores: false } satisfies RouterTraits)

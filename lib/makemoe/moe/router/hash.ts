@@ -9,7 +9,7 @@ import { type Tensor, tf, type Variable } from '../../../engine/tensor/tf'
 import type { Context } from '../../nn/context'
 import { Module } from '../../nn/module'
 import { buffer } from '../../nn/parameter'
-import type { Make, RouterModule, Routing } from '../contracts'
+import type { Make, RouterModule, RouterTraits, Routing } from '../contracts'
 import { checkTopK } from './top-k-gating'
 
 /** A table of K different experts for each of V ids, drawn at random: float32 [V, K]. */
@@ -63,5 +63,7 @@ export class HashRouter extends Module implements RouterModule {
   }
 }
 
-export const hashRouter: Make<HashRouter> = ({ vocabSize, numExperts, topK }, stream) =>
+const make: Make<HashRouter> = ({ vocabSize, numExperts, topK }, stream) =>
   new HashRouter(requireVocabulary('hash', vocabSize), numExperts, topK, stream)
+
+export const hashRouter = Object.assign(make, { comparesScores: false } satisfies RouterTraits)
