@@ -10,6 +10,7 @@ import { Module } from '../nn/module'
 import { idleParameterCount } from './active-parameters'
 import { wholeBatch } from './batch-share'
 import { expertCapacity } from './capacity'
+import { checkRouting } from './check-routing'
 import type { MixtureContext } from './context'
 import type { BalancingState, DropPolicy, ExpertModule, RouterModule, Routing } from './contracts'
 import { type Capacity, collectRows, combine, dispatchRows, planDispatch, renormalizedGates } from './dispatch'
@@ -84,7 +85,9 @@ export class SparseMoE extends Module {
     const balancing = this.balancing?.bias
     const route = (bias?: Tensor): Routing =>
       this.router.forward(rows, ctx, balancing && bias ? tf.add(balancing, bias) : (bias ?? balancing))
-    return ctx.intervene?.(route, ctx.layer ?? 0) ?? route()
+    const routing = ctx.intervene?.(route, ctx.layer ?? 0) ?? route()
+    checkRouting(routing, this.experts.length)
+    return routing
   }
 
   private dropout(x: Tensor, ctx: MixtureContext): Tensor {
