@@ -13,6 +13,7 @@ import { type Report, reportOf, reportOfDiagnostics } from './errors'
 import { type Interrupted, interrupt, interrupts } from './interrupts'
 import { cellRequire, changeLoader, forgetChangedFiles } from './modules'
 import { type Rewritten, rewrite } from './rewriting'
+import { watchBuild } from './stale-build'
 import { type Compiled, startCompiler } from './typescript'
 
 /** One cell, to be run. */
@@ -23,6 +24,7 @@ export interface Cell {
 
 export class Executor {
   private readonly compiler = startCompiler()
+  private readonly build = watchBuild()
   private declarations = ''
   private readonly values: Record<string, unknown> = {}
   /** Names that the running cell has set. */
@@ -53,6 +55,8 @@ export class Executor {
     const compiled = this.compiler.compile(this.declarations, rewritten.text)
     for (const { path, data } of compiled.sideOutputs ?? []) this.inMemory.set(path, data)
     if (compiled.diagnostics.length > 0) return this.diagnosed(cell, compiled.diagnostics, (offset) => rewritten.original(offset))
+    const stale = this.build?.note(compiled.output ?? '')
+    if (stale !== undefined) within(run, () => console.warn(stale))
     const before = this.declarations
     const after = withNamespaces(before, compiled.declOutput ?? '', compiled.names)
     this.reached = new Set()
