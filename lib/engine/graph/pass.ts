@@ -81,8 +81,8 @@ export class Pass {
 
   /** A step: written down in the first pass, compared in others. */
   step(step: Step): TensorMetadata[] {
+    this.recorder?.record(step, this.withSites ? new Error() : undefined) // an op that is refused is no step: what called it may go on
     const index = this.count++
-    this.recorder?.record(step, this.withSites ? new Error() : undefined)
     const node = this.nodes[index]
     if (!node) throw new Difference(`a decision (${stepName(step)} in one pass, the end in the other)`)
     if (!sameStep(node.step, step)) {

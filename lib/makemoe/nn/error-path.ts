@@ -7,10 +7,12 @@ import { ShapeError } from '../../base/errors'
 import { PassEnd } from '../../engine/graph/step'
 import { namePlaces } from '../../engine/tensor/missing-gradients'
 
-/** What is needed of a model. */
+/** A model that names its modules, as every `Module` does. */
 interface Root {
   namedModules(): Iterable<readonly [name: string, module: object]>
 }
+
+const namesModules = (model: object): model is Root => 'namedModules' in model && typeof model.namedModules === 'function'
 
 type Forward = (...args: unknown[]) => unknown
 
@@ -18,10 +20,11 @@ let isWatched = false
 
 /**
  * Runs what uses a model; an error from one of its modules then says which one it was.
+ * @param model a model without named modules gets its errors as they are
  * @param run is run a second time if it throws
  */
-export function explainErrors<R>(model: Root, run: () => R): R {
-  if (isWatched) return run()
+export function explainErrors<R>(model: object, run: () => R): R {
+  if (isWatched || !namesModules(model)) return run()
   isWatched = true
   try {
     return run()

@@ -11,6 +11,7 @@ import { type Tensor, tf } from '../../engine/tensor/tf'
 import type { TrainConfig } from '../config'
 import type { SparseMoELanguageModel } from '../model/language-model'
 import type { MixtureContext } from '../moe/context'
+import { explainErrors } from '../nn/error-path'
 import type { Dataset, Split } from '../text/dataset'
 import { characterCountOf, type Tokenizer } from '../text/tokenizer'
 import type { Compile } from './compile'
@@ -104,7 +105,7 @@ export class Evaluation {
     const independent = model.rowsAreIndependent?.(false) ?? false
     this.together = evalGroupSize(independent, batchSize * dataset.blockSize)
     const ctx: MixtureContext = { training: false, streams, share: team.share }
-    const loss = inSubgraphs((x, y) => model.loss(x, y, ctx), independent ? 1 : batchSize / team.size)
+    const loss = inSubgraphs((x, y) => explainErrors(model, () => model.loss(x, y, ctx)), independent ? 1 : batchSize / team.size)
     const evaluation = (x: Tensor, y: Tensor): Tensor => {
       team.begin(`evaluation of ${x.shape}`)
       return tf.tidy(() => at(Object.values(team.means({ loss: loss(x, y) })), 0))

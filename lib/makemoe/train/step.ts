@@ -8,7 +8,6 @@ import type { Streams } from '../../engine/tensor/streams'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import type { MixtureContext } from '../moe/context'
 import { explainErrors } from '../nn/error-path'
-import { Module } from '../nn/module'
 import type { NamedParameter } from '../nn/parameter'
 import type { Optimizer } from '../optim/optimizer'
 import { clipped, gradientsOf } from './gradients'
@@ -55,8 +54,6 @@ class Collected {
   }
 }
 
-const explained = <R>(model: Trainable, run: () => R): R => (model instanceof Module ? explainErrors(model, run) : run())
-
 /** What all steps of one training have in common. */
 export interface StepOptions {
   /** Whether the step also reports the gradient's norm and what the parts report; the training is the same to the bit. */
@@ -95,7 +92,7 @@ export function makePass(
       return objective
     }
     try {
-      const { loss: objective, gradients } = explained(model, () => gradientsOf(objectiveOf, variables, nameUnreached))
+      const { loss: objective, gradients } = explainErrors(model, () => gradientsOf(objectiveOf, variables, nameUnreached))
       const result: Record<string, Tensor> = {}
       for (const [name, values] of losses.byName) result[name] = tf.addN(values)
       if (losses.byName.size > 1) result.objective = objective
