@@ -30,13 +30,27 @@ const library = /node_modules\/|tfjs-core|node:|\(<anonymous>\)|(dist|lib)\/(bas
 /** The line of a person's own file or cell that led to an error; a line of this library where there is no other. */
 export const callerSite = (error: Error): string => siteOf(error, library, tensorMachinery)
 
-/** Runs something whose errors must have the caller's own line among the frames of their stack. */
+/** Between the line that calls an op and the error lie some twenty calls of tfjs, modules and the tracer. */
+const depth = 60
+
+/**
+ * Runs something whose errors must have the caller's own line among the frames of their stack: a trace, or what failed once. The one place
+ * that changes `Error.stackTraceLimit`, for lack of another way: V8 cuts a stack when an error is made, which any code may do;
+ * `Error.captureStackTrace` leaves frames out only above a function that is known, and util.getCallSites, from Node 22 on, gives the stack
+ * of the moment, not that of an error. A limit that the code itself sets meanwhile stays.
+ */
 export function withDeepStacks<T>(run: () => T): T {
   const { stackTraceLimit } = Error
-  Error.stackTraceLimit = Math.max(60, stackTraceLimit)
+  deepenStacks()
+  const limit = Error.stackTraceLimit
   try {
     return run()
   } finally {
-    Error.stackTraceLimit = stackTraceLimit
+    if (Error.stackTraceLimit === limit) Error.stackTraceLimit = stackTraceLimit
   }
+}
+
+/** The same for good, for a process whose errors are all read by the person who wrote the code: the kernel. */
+export function deepenStacks(): void {
+  Error.stackTraceLimit = Math.max(depth, Error.stackTraceLimit)
 }

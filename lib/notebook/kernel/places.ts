@@ -1,5 +1,6 @@
 /** Stack traces with the lines that a person wrote: of cells, and of TypeScript files that cells import. */
 import { SourceMap, type SourceMapPayload } from 'node:module'
+import { deepenStacks } from '../../base/caller-site'
 import { cellLine } from '../../base/cells'
 
 const files = new Map<string, SourceMap>()
@@ -24,7 +25,7 @@ function describe(site: NodeJS.CallSite): string {
 
 /** Every stack trace names cells from now on. */
 export function describeStacks(): void {
-  Error.stackTraceLimit = 50 // an op's error has ten calls of tfjs above the cell's
+  deepenStacks()
   Error.prepareStackTrace = (error: unknown, sites) => {
     let head = 'Error'
     try {
