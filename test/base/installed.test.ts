@@ -4,21 +4,19 @@ import { join } from 'node:path'
 import { commandLine, isInstalled } from 'makemoe/dist/base/installed'
 import { paths } from 'makemoe/dist/cli/setup/paths'
 import { cachedTensorflow, findLibraries, userCache } from 'makemoe/dist/engine/tensorflow/libraries'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'installed-'))
-afterEach(() => {
-  vi.unstubAllEnvs()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-/** A module of lib as it lies in somebody's node_modules. */
-function installed<T>(module: string): T {
-  const root = join(folder, 'node_modules/makemoe')
+const root = join(folder, 'node_modules/makemoe')
+beforeAll(() => {
   mkdirSync(root, { recursive: true })
   cpSync(join(__dirname, '../../lib/dist'), join(root, 'dist'), { recursive: true })
-  return require(join(root, 'dist', module)) as T
-}
+})
+afterEach(() => vi.unstubAllEnvs())
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** A module of lib as it lies in somebody's node_modules. */
+const installed = <T>(module: string): T => require(join(root, 'dist', module)) as T
 
 test('in the project, commands are npm scripts and files lie in it', () => {
   expect(isInstalled()).toBe(false)

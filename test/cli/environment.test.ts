@@ -1,59 +1,12 @@
-/** Settings of other projects on a person's machine do not reach ours; those of the network do. */
+/** Settings of other projects on a person's machine do not reach ours; those of the network do. Real programs: environment.slow.test.ts. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ownEnvironment, pipEnvironment, pipSources } from 'makemoe/dist/cli/setup/environment'
 import { paths } from 'makemoe/dist/cli/setup/paths'
-import { runProgram } from 'makemoe/dist/cli/setup/program'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
+import { foreignSettings } from './foreign-settings'
 
-const scratch = mkdtempSync(join(tmpdir(), 'makemoe-environment-'))
-afterAll(() => rmSync(scratch, { recursive: true }))
-afterEach(() => vi.unstubAllEnvs())
-
-/** A machine on which everything is set that was found to break a set-up. */
-const machine: Readonly<Record<string, string>> = {
-  NODE_ENV: 'production',
-  PYTHONPATH: join(scratch, 'old'),
-  PYTHONHOME: join(scratch, 'nowhere'),
-  PYTHONSTARTUP: join(scratch, 'nowhere.py'),
-  PYTHONWARNINGS: 'error',
-  PYTHONOPTIMIZE: '2',
-  VIRTUAL_ENV: join(scratch, 'other'),
-  CONDA_PREFIX: join(scratch, 'conda'),
-  JUPYTER_PATH: join(scratch, 'jupyter'),
-  JUPYTER_CONFIG_DIR: join(scratch, 'jupyter-config'),
-  JUPYTER_DATA_DIR: join(scratch, 'jupyter'),
-  JUPYTER_RUNTIME_DIR: '/proc/nowhere',
-  JUPYTERLAB_DIR: join(scratch, 'lab'),
-  PIP_TARGET: join(scratch, 'target'),
-  PIP_USER: '1',
-  PIP_PREFIX: join(scratch, 'prefix'),
-  PIP_NO_BINARY: ':all:',
-  PIP_DRY_RUN: '1',
-  PIP_CONSTRAINT: join(scratch, 'nowhere.txt'),
-  PIP_REQUIREMENT: join(scratch, 'nowhere.txt'),
-  PIP_CONFIG_FILE: join(scratch, 'pip.conf'),
-  PIP_TRUSTED_HOST: 'index.example',
-}
-const set = (): void => {
-  for (const [name, value] of Object.entries(machine)) vi.stubEnv(name, value)
-}
-
-beforeAll(() => {
-  mkdirSync(join(scratch, 'old'))
-  for (const module of ['pip', 'json', 'venv', 'zipfile'])
-    writeFileSync(join(scratch, 'old', `${module}.py`), "raise ImportError('an old module')\n")
-  writeFileSync(
-    join(scratch, 'pip.conf'),
-    '[global]\nproxy = http://proxy.example:3128\nuser = true\n[install]\nroot = /nowhere\nno-deps = no\nretries = 7\n',
-  )
-  const kernel = join(scratch, 'jupyter', 'kernels', 'tslab')
-  mkdirSync(kernel, { recursive: true })
-  writeFileSync(join(kernel, 'kernel.json'), JSON.stringify({ argv: ['false'], display_name: 'foreign', language: 'none' }))
-  mkdirSync(join(scratch, 'jupyter-config', 'lab', 'user-settings'), { recursive: true })
-})
+const { machine, scratch, set } = foreignSettings()
 
 test('variables: what is meant for others is left out, the network and harmless choices stay', () => {
   const network = { PATH: '/bin', HTTPS_PROXY: 'p', PIP_INDEX_URL: 'i', PYTHONUNBUFFERED: '1', JUPYTER_TOKEN: 't', NODE_OPTIONS: '' }
@@ -96,26 +49,4 @@ test('a real pip sees the sources alone', () => {
   expect(stdout).toContain("retries='7'")
   expect(stdout).toContain("trusted-host='index.example'")
   expect(stdout).not.toMatch(/\b(target|user|prefix|no-binary|dry-run|constraint|requirement|root|no-deps)=/)
-})
-
-test('a real Python makes a virtual environment, and pip installs into it', async () => {
-  set()
-  const home = join(scratch, 'venv')
-  const wheel = join(scratch, 'small-1-py3-none-any.whl')
-  const pack = `import zipfile, sys
-with zipfile.ZipFile(sys.argv[1], 'w') as z:
-    for name, text in [('small.py', ''), ('small-1.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: small\\nVersion: 1\\n'),
-                       ('small-1.dist-info/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'), ('small-1.dist-info/RECORD', '')]:
-        z.writestr(name, text)`
-  await runProgram(paths.python(), ['-c', pack, wheel], '')
-  await runProgram(paths.python(), ['-m', 'venv', home], '')
-  const python = join(home, 'bin', 'python')
-  await runProgram(python, ['-m', 'pip', 'install', '--no-index', wheel], '', { env: pipEnvironment(python) })
-  await runProgram(python, ['-c', `import small, sys; sys.exit(not small.__file__.startswith(${JSON.stringify(home)}))`], '')
-})
-
-test.runIf(existsSync(paths.jupyter()))('a real Jupyter finds our kernel, not a foreign one of the same name', () => {
-  set()
-  const { stdout } = spawnSync(paths.jupyter(), ['kernelspec', 'list', '--json'], { encoding: 'utf8', env: ownEnvironment() })
-  expect(JSON.parse(stdout).kernelspecs.tslab).toMatchObject({ resource_dir: paths.kernelspec() })
 })

