@@ -21,7 +21,7 @@ export const variants = {
 }`,
 )
 
-const numbered = join(folder, 'numbered.ts')
+const numbered = join(folder, 'numbered.mjs')
 writeFileSync(numbered, 'export const variants = { wide: { expertWidth: 8 }, 8: {} }')
 
 test.each<[string[], RegExp]>([

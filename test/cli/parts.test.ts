@@ -1,8 +1,9 @@
 /** A person's file of parts, and the run's own text, from the command line. */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { commandIn } from './in-process'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-parts-'))
@@ -12,6 +13,17 @@ const file = (name: string, content: string): string => {
   return name
 }
 const sizes = '--n-embed 8 --n-head 2 --n-layer 1 --num-experts 2 --block-size 8 --batch-size 2 --eval-iters 1 --sample 5'.split(' ')
+
+/** The compiler's check of a file, a second each time: what it has passed is not checked again, since what files here import stays as it is. */
+const checker: typeof import('makemoe/dist/cli/check-types') = createRequire(__filename)('makemoe/dist/cli/check-types')
+const { checkTypes } = checker
+const passed = new Set<string>()
+const once = vi.spyOn(checker, 'checkTypes').mockImplementation((path, ...rest) => {
+  const check = JSON.stringify([resolve(path), existsSync(path) && readFileSync(path, 'utf8'), rest])
+  if (!passed.has(check)) checkTypes(path, ...rest)
+  passed.add(check)
+})
+afterAll(() => once.mockRestore())
 
 /** A router with a parameter that it reports, an optimizer without state, and a file beside it. */
 const parts = `

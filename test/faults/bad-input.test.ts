@@ -25,6 +25,7 @@ import { loadResumable, newestCheckpoint, RunFolder } from 'makemoe/dist/runs/ru
 import { decodeSafetensors, encodeSafetensors } from 'makemoe/dist/runs/safetensors'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { commandIn } from '../cli/in-process'
+import { cases } from '../support'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-bad-'))
 const main = join(__dirname, '../../lib/dist/cli/main.js')
@@ -101,14 +102,14 @@ describe('checkpoints', () => {
     bytes[at] = (bytes[at] as number) ^ 0x10
     return bytes
   }
-  const cases = ['model.safetensors', 'optimizer.safetensors'].flatMap((file) =>
+  const damages = ['model.safetensors', 'optimizer.safetensors'].flatMap((file) =>
     [0, 0.001, 0.3, 0.6, 0.999].flatMap((share): [string, string, (bytes: Buffer) => Uint8Array][] => [
       [file, `cut at ${share}`, cut(share)],
       [file, `flipped at ${share}`, flip(share)],
     ]),
   )
   test.each<[string, string, (bytes: Buffer) => Uint8Array | string | undefined]>([
-    ...cases,
+    ...damages,
     ['model.safetensors', 'missing', () => undefined],
     ['optimizer.safetensors', 'missing', () => undefined],
     ['training.json', 'missing', () => undefined],
@@ -139,7 +140,7 @@ describe('checkpoints', () => {
     ['a zip file', () => Buffer.from('PK\x03\x04 and so on and so on')],
   ])('import of %s', (_what, make) => expect(() => importStateDict(make(), tokenizer)).toThrow(CheckpointError))
 
-  test('safetensors: 10,000 damaged files are read or refused, never worse', () => {
+  test(`safetensors: ${cases(1000, 10_000)} damaged files are read or refused, never worse`, () => {
     const good = encodeSafetensors(
       new Map([
         ['a', { shape: [2, 3], values: new Float32Array(6) }],
@@ -167,7 +168,7 @@ describe('checkpoints', () => {
           expect(error).toBeInstanceOf(MakemoeError)
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: cases(1000, 10_000) },
     )
     expect(process.memoryUsage().rss - before).toBeLessThan(300e6)
   }, 60_000)

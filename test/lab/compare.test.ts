@@ -17,18 +17,20 @@ import {
   validateConfig,
 } from 'makemoe'
 import { describe, expect, test } from 'vitest'
+import { cases } from '../support'
 
 const text = 'the quick brown fox jumps over the lazy dog. '.repeat(20)
 const tokenizer = CharTokenizer.fromText(text)
-const tiny = { nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 8, batchSize: 2, numExperts: 4, steps: 8, evalInterval: 4, evalIters: 1 } as const
-const config = validateConfig({ ...presets.default, ...tiny })
+const tiny = { nEmbed: 8, nHead: 2, nLayer: cases(1, 2), blockSize: 8, batchSize: 2, numExperts: 4 }
+const schedule = { steps: cases(4, 8), evalInterval: cases(2, 4), evalIters: cases(1, 2) }
+const config = validateConfig({ ...presets.default, ...tiny, ...schedule })
 const options = {
   config,
   dataset: new Dataset(tokenizer.encode(text), config.blockSize),
   vocabSize: tokenizer.vocabSize,
   seeds: [5, 6],
   compile: <F>(fn: F) => fn,
-  timing: { rounds: 1, steps: 1 },
+  timing: { rounds: cases(0, 1), steps: 1 }, // what a step takes: timing.test.ts
 }
 /** What does not depend on the clock. */
 const timeless = (measurements: readonly Measurement[]) => measurements.map(({ millisecondsPerStep: _, ...rest }) => rest)
@@ -47,7 +49,7 @@ describe('compare', () => {
     expect(tf.memory().numTensors).toBe(before)
     expect(timeless(again)).toEqual(timeless(first))
     for (const { curve, validationLoss, loadVariation, dropped } of first) {
-      expect(curve.map(({ step }) => step)).toEqual([0, 4, 7])
+      expect(curve.map(({ step }) => step)).toEqual([0, schedule.evalInterval, schedule.steps - 1])
       expect(validationLoss).toBeLessThan((curve[0]?.validationLoss ?? 0) + 0.1)
       expect(loadVariation).toBeGreaterThan(0)
       expect(dropped).toBe(0)
@@ -66,7 +68,7 @@ describe('compare', () => {
   })
   test('with a folder, a training that was made is not made again, whatever its variant is called; another one is', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'makemoe-compare-'))
-    const kept = { ...options, seeds: [5], folder }
+    const kept = { ...options, seeds: [5], folder, timing: { rounds: 1, steps: 1 } }
     const first = await compare({ relu: {} }, kept)
     const files = () =>
       readdirSync(join(folder, 'measurements')).map((name) => [name, statSync(join(folder, 'measurements', name)).mtimeMs])

@@ -7,6 +7,7 @@ import { CheckpointError, type Config, compile, Dataset, kaimingNormal, normalIn
 import { KeptMeasurements } from 'makemoe/dist/lab/kept-measurements'
 import type { PlannedTraining, TrainingResult } from 'makemoe/dist/lab/measurement'
 import { describe, expect, test } from 'vitest'
+import { cases } from '../support'
 
 const result: TrainingResult = {
   ...{ variant: 'base', seed: 1, steps: 2, tokensPerStep: 16, validationLoss: 2.5, dropped: 0, looksAhead: false },
@@ -72,7 +73,7 @@ describe('kept measurements', () => {
           }
         },
       ),
-      { numRuns: 40 },
+      { numRuns: cases(15, 40) },
     )
   })
   test('step times are measured again where the way of timing or a variant is another', async () => {

@@ -2,6 +2,7 @@
 import { CharTokenizer, Dataset, presets, tf, validateConfig } from 'makemoe'
 import { stepTimes } from 'makemoe/dist/lab/timing'
 import { expect, test } from 'vitest'
+import { cases } from '../support'
 
 const text = 'the quick brown fox jumps over the lazy dog. '.repeat(20)
 const tokenizer = CharTokenizer.fromText(text)
@@ -13,14 +14,14 @@ const options = {
   vocabSize: tokenizer.vocabSize,
   compile: <F>(fn: F) => fn,
   rounds: 2,
-  steps: 3,
+  steps: cases(2, 5),
 }
 
 test('the variants take turns, a costly one takes longer, and nothing is left behind', async () => {
   const before = tf.memory().numTensors
   const turns: string[] = []
   const times = await stepTimes(
-    { small: {}, large: { numExperts: 8, nLayer: 6 } },
+    { small: {}, large: { numExperts: cases(8, 16), nLayer: 6 } },
     { ...options, onTurn: (variant, round) => void turns.push(`${variant} ${round}`) },
   )
   expect(turns).toEqual(['small 1', 'large 1', 'small 2', 'large 2'])

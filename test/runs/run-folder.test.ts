@@ -5,11 +5,12 @@ import { CheckpointError, type Config, compile, createStreams, presets, type Spa
 import { checkpointIn, loadResumable, newestCheckpoint, RunFolder } from 'makemoe/dist/runs/run-folder'
 import { describe, expect, test } from 'vitest'
 import { setUp, tokenizer } from '../makemoe/train/small-model'
+import { cases } from '../support'
 
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-folder-'))
 
 describe('resuming', () => {
-  const fresh = (change: Partial<Config> = {}) => setUp({ steps: 12, evalInterval: 4, evalIters: 2, ...change })
+  const fresh = (change: Partial<Config> = {}) => setUp({ steps: 12, evalInterval: 4, evalIters: 2, nLayer: cases(1, 2), ...change })
   const weights = (model: SparseMoELanguageModel) => model.parameters().map((parameter) => Array.from(parameter.dataSync()))
   test.each(['default', 'makemoe'] as const)('%s: from a saved state to the same weights, bit for bit, compiled', async (name) => {
     const change = { attentionScale: presets[name].attentionScale, noiseMode: presets[name].noiseMode }

@@ -23,7 +23,7 @@ import {
 } from 'makemoe'
 import { filterLogits, nextCharacter, validateSampling } from 'makemoe/dist/makemoe/model/sampler'
 import { describe, expect, test } from 'vitest'
-import { expectClose, relativeError } from '../../support'
+import { cases, expectClose, relativeError } from '../../support'
 
 const streams = createStreams(3)
 const evaluating: Context = { training: false, streams }
@@ -97,9 +97,10 @@ describe('SparseMoELanguageModel', () => {
     const first = (preset: 'makemoe' | 'default', seed: number) => {
       const s = createStreams(seed)
       const model = new SparseMoELanguageModel({ ...presets[preset], vocabSize: 65 }, s.init)
-      const x = s.data.integers([32, 33], 0, 65)
+      const batch = cases(8, 32)
+      const x = s.data.integers([batch, 33], 0, 65)
       const loss = tf.tidy(
-        () => model.loss(tf.slice(x, [0, 0], [32, 32]), tf.slice(x, [0, 1], [32, 32]), { training: false, streams: s }).dataSync()[0],
+        () => model.loss(tf.slice(x, [0, 0], [batch, 32]), tf.slice(x, [0, 1], [batch, 32]), { training: false, streams: s }).dataSync()[0],
       )
       model.dispose()
       return loss as number

@@ -3,10 +3,11 @@ import type { Compile } from 'makemoe/dist/makemoe/train/compile'
 import { readNumbers } from 'makemoe/dist/makemoe/train/metrics'
 import { makeTrainStep } from 'makemoe/dist/makemoe/train/step'
 import { describe, expect, test } from 'vitest'
+import { cases } from '../../support'
 import { setUp } from './small-model'
 
 test('makeTrainStep lowers the loss', () => {
-  const { model, streams, dataset } = setUp({ dropout: 0 })
+  const { model, streams, dataset } = setUp({ dropout: 0, nLayer: cases(1, 2) })
   const step = makeTrainStep(model, new AdamW(model.namedParameters()), streams)
   const { x, y } = dataset.randomBatch('train', 4, streams.data)
   const losses = Array.from({ length: 60 }, () => readNumbers(step(x, y)).loss as number)
@@ -69,7 +70,7 @@ describe('what a step reports', () => {
   })
   test('reporting does not change the training, to the bit', () => {
     const weights = (interval: number) => {
-      const { model, dataset, config, streams } = setUp({ steps: 9 })
+      const { model, dataset, config, streams } = setUp({ steps: 9, nLayer: cases(1, 2) })
       const trainer = new Trainer(model, dataset, config, streams, { compile })
       for (let i = 0; i < 9; i++) trainer.trainOnce(i % interval === 0)
       return model.parameters().map((parameter) => Array.from(parameter.dataSync()))

@@ -9,7 +9,7 @@ const manySteps = cases(20, 100)
 describe('Trainer', () => {
   test('the same seed gives the same losses to the bit, another seed does not', async () => {
     const run = async (seed: number) => {
-      const { model, dataset, config, streams } = setUp({ steps: 5 }, seed)
+      const { model, dataset, config, streams } = setUp({ steps: 5, nLayer: cases(1, 2) }, seed)
       const metrics: Metric[] = []
       const onMetric = ({ tokens_per_second: _speed, ...metric }: Metric) => metrics.push(metric)
       await new Trainer(model, dataset, config, streams, { onMetric }).run()

@@ -1,11 +1,14 @@
 import { Linear, Module, type NamedParameter, type Tensor, Trainer, tf } from 'makemoe'
 import { experts, routers } from 'makemoe/dist/makemoe/moe/parts'
 import { expect, test } from 'vitest'
+import { cases } from '../../support'
 import { setUp } from './small-model'
 
 const warnings = async (model: ConstructorParameters<typeof Trainer>[0], of: ReturnType<typeof setUp>) => {
   const said: string[] = []
-  await new Trainer(model, of.dataset, { ...of.config, steps: 3, evalIters: 1 }, of.streams, { warn: (line) => said.push(line) }).run()
+  await new Trainer(model, of.dataset, { ...of.config, steps: cases(1, 3), evalIters: 1 }, of.streams, {
+    warn: (line) => said.push(line),
+  }).run()
   return said
 }
 

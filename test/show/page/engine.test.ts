@@ -18,7 +18,7 @@ import { Engine, type Routing } from 'makemoe/dist/show/page/engine'
 import { simdLinear } from 'makemoe/dist/show/page/kernel'
 import { plainLinear } from 'makemoe/dist/show/page/ops'
 import { describe, expect, test } from 'vitest'
-import { expectClose, fixture, givenStreams } from '../../support'
+import { cases, expectClose, fixture, givenStreams } from '../../support'
 
 const kernel = new Uint8Array(readFileSync(join(__dirname, '../../../lib/show/page/kernel.wasm')))
 const makers = { plain: plainLinear, simd: simdLinear(kernel) }
@@ -134,7 +134,7 @@ describe('the engine agrees with TensorFlow: logits to 1e-4, choices exactly', (
           seed,
         )
       }),
-      { numRuns: 60 },
+      { numRuns: cases(20, 60) },
     )
   })
   test.each(['default', 'makemoe'] as const)('at the sizes of the preset %s', (name) => {
