@@ -1,6 +1,7 @@
 /** Character-level tokenizer: the vocabulary is the sorted set of a text's characters, and a character's token id is its position in it. */
 import { codePoint } from '../../base/assertions'
 import { TextError } from '../../base/errors'
+import { decodeIds, vocabularyFrom } from './vocabulary'
 
 /** Turns text into token ids and back. */
 export class CharTokenizer {
@@ -36,9 +37,7 @@ export class CharTokenizer {
 
   /** @throws TextError if it is no list of characters */
   static fromState(state: unknown): CharTokenizer {
-    if (!Array.isArray(state) || !state.every((entry) => typeof entry === 'string'))
-      throw new TextError('vocabulary: got something else, expected a list of characters')
-    return new CharTokenizer(state)
+    return new CharTokenizer(vocabularyFrom(state, 'characters'))
   }
 
   /** V, the number of different characters. */
@@ -70,11 +69,7 @@ export class CharTokenizer {
    * @throws TextError if an id is outside the vocabulary
    */
   decode(ids: ArrayLike<number>): string {
-    return Array.from(ids, (id) => {
-      const character = this.vocabulary[id]
-      if (character === undefined) throw new TextError(`got the token id ${id}, expected 0 to ${this.vocabSize - 1}`)
-      return character
-    }).join('')
+    return decodeIds(this.vocabulary, ids)
   }
 
   /** Its vocabulary. */

@@ -3,6 +3,7 @@
  * the sorted set of a text's tokens. Simplified: a word that the text does not have is refused, not cut into known pieces.
  */
 import { TextError } from '../../base/errors'
+import { decodeIds, vocabularyFrom } from './vocabulary'
 
 const token = /[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}\p{N}]+)*|[ ]+|./gsu
 
@@ -30,9 +31,7 @@ export class WordTokenizer {
 
   /** @throws TextError if it is no list of words */
   static fromState(state: unknown): WordTokenizer {
-    if (!Array.isArray(state) || !state.every((entry) => typeof entry === 'string'))
-      throw new TextError('vocabulary: got something else, expected a list of words')
-    return new WordTokenizer(state)
+    return new WordTokenizer(vocabularyFrom(state, 'words'))
   }
 
   /** V, the number of different tokens. */
@@ -60,11 +59,7 @@ export class WordTokenizer {
    * @throws TextError if an id is outside the vocabulary
    */
   decode(ids: ArrayLike<number>): string {
-    return Array.from(ids, (id) => {
-      const word = this.vocabulary[id]
-      if (word === undefined) throw new TextError(`got the token id ${id}, expected 0 to ${this.vocabSize - 1}`)
-      return word
-    }).join('')
+    return decodeIds(this.vocabulary, ids)
   }
 
   /** Its vocabulary. */
