@@ -1,7 +1,7 @@
 /**
  * LayerNorm (Ba, Kiros & Hinton 2016): each row is shifted and scaled to mean 0 and variance 1, then y = gain * x + bias. eps is PyTorch's 1e-5.
  */
-import { layerNorm } from '../../engine/tensor/layer-norm'
+import { layerNorm } from '../../engine/tensor/row-norm'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { Module } from './module'
 import { parameter } from './parameter'
@@ -29,6 +29,7 @@ export class LayerNorm extends Module {
    * (x - mean) / sqrt(variance + eps) * weight + bias, mean and variance over the last axis.
    * @param x [..., C]
    * @returns [..., C]
+   * @throws ShapeError if its rows are of another size
    */
   forward(x: Tensor): Tensor {
     return layerNorm(x, this.weight, this.bias, this.eps)

@@ -1,5 +1,5 @@
 /** RMSNorm (Zhang & Sennrich 2019, 1910.07467): LayerNorm without the mean and without the bias. eps is LayerNorm's, 1e-5. */
-import { rmsNorm } from '../../engine/tensor/rms-norm'
+import { rmsNorm } from '../../engine/tensor/row-norm'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 import { Module } from './module'
 import { parameter } from './parameter'
@@ -20,7 +20,12 @@ export class RmsNorm extends Module {
     this.weight = parameter(tf.ones([size]))
   }
 
-  /** @param x [..., C] */
+  /**
+   * x / sqrt(mean(x^2) + eps) * weight, the mean over the last axis.
+   * @param x [..., C]
+   * @returns [..., C]
+   * @throws ShapeError if its rows are of another size
+   */
   forward(x: Tensor): Tensor {
     return rmsNorm(x, this.weight, this.eps)
   }

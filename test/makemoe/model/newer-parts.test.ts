@@ -12,7 +12,7 @@ import {
   tf,
   validateConfig,
 } from 'makemoe'
-import { rmsNorm } from 'makemoe/dist/engine/tensor/rms-norm'
+import { rmsNorm } from 'makemoe/dist/engine/tensor/row-norm'
 import { rotated, rotationAt } from 'makemoe/dist/makemoe/model/rope'
 import { describe, expect, test } from 'vitest'
 import { expectClose, expectGradient, partsGolden } from '../../support'

@@ -23,7 +23,7 @@ import {
 } from 'makemoe'
 import { crossEntropyRows } from 'makemoe/dist/engine/tensor/cross-entropy'
 import { applyMask, dropoutMask } from 'makemoe/dist/engine/tensor/dropout-mask'
-import { layerNorm } from 'makemoe/dist/engine/tensor/layer-norm'
+import { layerNorm } from 'makemoe/dist/engine/tensor/row-norm'
 import { uniformBias } from 'makemoe/dist/makemoe/nn/initializers'
 import { assignParameter } from 'makemoe/dist/makemoe/nn/parameter'
 import { takeState, transposed } from 'makemoe/dist/makemoe/nn/state-tensors'
