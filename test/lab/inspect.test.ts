@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -8,7 +7,6 @@ import {
   createStreams,
   Dataset,
   exactLoss,
-  inspectionPage,
   loadCheckpoint,
   Module,
   observe,
@@ -22,7 +20,6 @@ import {
 } from 'makemoe'
 import { inspect } from 'makemoe/dist/lab/inspect'
 import { makeLossSum } from 'makemoe/dist/makemoe/train/evaluate'
-import { renderInspection } from 'makemoe/dist/show/inspection/render'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'inspect-'))
@@ -78,62 +75,4 @@ describe('inspecting a run', () => {
     }
     await expect(inspect(new Dense(), tokenizer, dataset, { streams, source: '' })).rejects.toThrow(/no layer reports its routing/)
   })
-})
-
-describe('the page', () => {
-  test('has all sections, escapes what it shows, and allows nothing but its own style', async () => {
-    const found = await inspect(model, tokenizer, dataset, { streams, source: '<x>', characters: 64, shown: 40 })
-    const html = renderInspection(found, 'A & B')
-    for (const id of ['load', 'knock-out', 'routers', 'saturation', 'text', 'classes', 'co-activation', 'characters'])
-      expect(html).toContain(`<section id="${id}">`)
-    expect(html).toContain('<title>A &amp; B</title>')
-    expect(html).toContain('&lt;x&gt;')
-    expect(html).not.toMatch(/<x>|<b>|<script|style=|https?:/)
-    const [, style = ''] = /<style>(.*)<\/style>/s.exec(html) ?? []
-    expect(html).toContain(`style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`)
-    expect(html).toContain("default-src 'none'")
-    expect(html).toContain('an estimate from the first 64 characters')
-    expect(html).toContain('without checkpoints of the run')
-    expect(html.match(/name="layer"/g)).toHaveLength(2)
-  })
-  test('dead experts, one checkpoint, drops, and experts that cannot be switched off are named', async () => {
-    const found = await inspect(model, tokenizer, dataset, { streams, source: '', characters: 64 })
-    const [first, second] = found.layers
-    if (!first || !second) throw new Error('expected two layers')
-    const html = renderInspection(
-      {
-        ...found,
-        layers: [
-          { ...first, demand: [0, 3, 0, 1], dead: [0, 2] },
-          { ...second, dropShare: 0.125 },
-        ],
-        saturation: [{ step: 9, shares: [1, 1] }],
-        knockOut: { ...found.knockOut, without: [undefined, [2, 2, 1, 3]], loss: 2, topOne: undefined },
-      },
-      '',
-    )
-    expect(html).toContain('Dead experts, which no token chose: layer 0: 0, 2.')
-    expect(html).toContain('keeps one checkpoint only')
-    expect(html).toContain('No expert could be switched off in layer 0')
-    expect(html).toContain('<td>12.5</td>')
-    expect(html).toMatch(/<td class="h20 cold">−1000\.0<\/td><td class="h20">\+1000\.0<\/td>/)
-    expect(html).not.toContain('k = 1')
-  })
-  test('from a cell: a file, and an iframe of it', async () => {
-    const file = join(folder, 'my page.html')
-    const { html, text: shown } = await inspectionPage(model, tokenizer, dataset, { file, characters: 32, title: 'Mine' })
-    expect(html).toContain('<iframe src="my%20page.html" title="Mine"')
-    expect(shown).toMatch(/my page\.html \(\d\.\d MB\)/)
-    expect(readFileSync(file, 'utf8')).toContain('<h1>Mine</h1>')
-  })
-})
-
-test('a damaged checkpoint of the run is named, and the model keeps its weights', async () => {
-  const before = stateDictOf(model)
-  writeFileSync(join(runFolder, 'checkpoints', 'step-6', 'model.safetensors'), 'damaged')
-  await expect(inspect(model, tokenizer, dataset, { streams, folder: runFolder, source: '', characters: 32 })).rejects.toThrow(
-    /step-6.*not a good safetensors file/,
-  )
-  expect(stateDictOf(model)).toEqual(before)
-  expect(readdirSync(runFolder)).not.toContain('inspect.html')
 })

@@ -147,3 +147,10 @@ describe('in a model', () => {
     expect(new Set(losses).size).toBeGreaterThan(1)
   })
 })
+
+test('expertCapacity: the even share times the factor, rounded down, at least 1 by default', () => {
+  expect(expertCapacity(512, 2, 8, 1)).toBe(128)
+  expect(expertCapacity(512, 2, 8, 1.25)).toBe(160)
+  expect(expertCapacity(3, 2, 8, 1)).toBe(1)
+  expect(expertCapacity(3, 2, 8, 1, 0)).toBe(0)
+})

@@ -272,3 +272,33 @@ describe('where parameters may stand', () => {
     expect(parent.parameterCount()).toBe(3)
   })
 })
+
+const streams = createStreams(3)
+
+describe('Module', () => {
+  class Pair extends Module {
+    readonly first = new Linear(2, 3, streams.init)
+    readonly many = [new Linear(3, 1, streams.init, { bias: false })]
+    readonly scale = parameter(tf.scalar(2))
+    protected override readonly stateNames = { many: 'layers' }
+  }
+  test('finds its parameters by name', () => {
+    const pair = new Pair()
+    expect(pair.namedParameters().map(([name]) => name)).toEqual(['first.weight', 'first.bias', 'many.0.weight', 'scale'])
+    expect(pair.parameterCount()).toBe(6 + 3 + 3 + 1)
+    expect(pair.describe()).toMatch(/Pair \(13\)\n {2}first: Linear \(9\)/)
+  })
+  test('saves and loads under the names of the state_dict', () => {
+    const [one, two] = [new Pair(), new Pair()]
+    const state: StateDict = new Map()
+    one.saveState(state)
+    expect([...state.keys()]).toEqual(['first.weight', 'first.bias', 'layers.0.weight', 'scale'])
+    two.loadState(state)
+    for (const [i, variable] of one.parameters().entries()) expectClose(variable, two.parameters()[i] as never, 1e-12)
+  })
+  test('dispose frees all', () => {
+    const before = tf.memory().numTensors
+    new Pair().dispose()
+    expect(tf.memory().numTensors).toBe(before)
+  })
+})

@@ -1,0 +1,34 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CharTokenizer, createStreams, Dataset, presets, SparseMoELanguageModel, startRun, stateDictOf, validateConfig } from 'makemoe'
+import { inspect } from 'makemoe/dist/lab/inspect'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+const folder = mkdtempSync(join(tmpdir(), 'inspect-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+const runFolder = join(folder, 'run')
+
+const text = 'First Citizen:\nSpeak, <b> & be "heard"!\n\n'.repeat(40)
+const tokenizer = CharTokenizer.fromText(text)
+const config = validateConfig({ ...presets.tiny, nEmbed: 16, blockSize: 16, nLayer: 2, batchSize: 4, steps: 9, evalIters: 1 })
+const streams = createStreams(config.seed)
+const dataset = new Dataset(tokenizer.encode(text), config.blockSize)
+const model = new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize }, streams.init)
+
+/** A run that keeps the checkpoints of steps 3, 6 and 9. */
+beforeAll(async () => {
+  const run = startRun(runFolder, { model, tokenizer, dataset, config, streams, keep: 9 })
+  await run.train({ checkpointEvery: 3 })
+  await run.close()
+})
+
+test('a damaged checkpoint of the run is named, and the model keeps its weights', async () => {
+  const before = stateDictOf(model)
+  writeFileSync(join(runFolder, 'checkpoints', 'step-6', 'model.safetensors'), 'damaged')
+  await expect(inspect(model, tokenizer, dataset, { streams, folder: runFolder, source: '', characters: 32 })).rejects.toThrow(
+    /step-6.*not a good safetensors file/,
+  )
+  expect(stateDictOf(model)).toEqual(before)
+  expect(readdirSync(runFolder)).not.toContain('inspect.html')
+})

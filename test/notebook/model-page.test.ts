@@ -1,0 +1,71 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  CharTokenizer,
+  createStreams,
+  kaimingNormal,
+  modelPage,
+  presets,
+  SparseMoELanguageModel,
+  SwigluExpert,
+  type Tensor,
+  TopkRouter,
+  tf,
+  topKGating,
+} from 'makemoe'
+import { engineOf, parseData } from 'makemoe/dist/show/page/contents'
+import { plainLinear } from 'makemoe/dist/show/page/ops'
+import { afterAll, describe, expect, test } from 'vitest'
+
+const folder = mkdtempSync(join(tmpdir(), 'page-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const tokenizer = CharTokenizer.fromText('\n abcde<')
+const config = {
+  ...presets.default,
+  vocabSize: 8,
+  blockSize: 8,
+  nEmbed: 16,
+  nHead: 2,
+  nLayer: 2,
+  numExperts: 4,
+  topK: 2,
+  initialization: 'kaiming' as const,
+}
+const model = new SparseMoELanguageModel(config, createStreams(1).init)
+const validation = Array.from({ length: 65 }, (_, i) => (i * i + (i >> 2)) % 8)
+
+const partOf = (html: string, id: string): string => new RegExp(`id="${id}">([^]*?)</(?:script|style)>`).exec(html)?.[1] as string
+const openPage = (html: string) => {
+  const data = parseData(partOf(html, 'data'))
+  return { data, engine: engineOf(partOf(html, 'weights'), data, plainLinear) }
+}
+
+describe('the page', () => {
+  test('of a model with a part by value is refused, even where its tensors have the usual names', () => {
+    const expert = (): SwigluExpert => new SwigluExpert(16, createStreams(2).init)
+    expect(() =>
+      modelPage(new SparseMoELanguageModel(config, createStreams(1).init, { expert }), tokenizer, { file: 'never.html' }),
+    ).toThrow('cannot become a page: the checkpoint has no tensor blocks.0.smoe.experts.0.net.0.weight')
+    class Backwards extends TopkRouter {
+      override forward(x: Tensor): ReturnType<TopkRouter['forward']> {
+        const logits = tf.neg(this.scores.forward(x))
+        return { ...topKGating(logits, this.topK), logits }
+      }
+    }
+    const router = (): Backwards => new Backwards(16, 4, 2, createStreams(3).init, { init: kaimingNormal })
+    const topk = { ...config, router: 'topk' as const }
+    expect(() => modelPage(new SparseMoELanguageModel(topk, createStreams(1).init, { router }), tokenizer, { file: 'never.html' })).toThrow(
+      /cannot become a page: the page's engine computes something else than this model does: their logits differ by \d/,
+    )
+    expect(existsSync('never.html')).toBe(false)
+  })
+  test('in a notebook is a file and an iframe of it', () => {
+    const file = join(folder, 'my model.html')
+    const { html, text } = modelPage(model, tokenizer, { file, validation })
+    expect(html).toContain('<iframe src="my%20model.html"')
+    expect(text).toContain('my model.html')
+    expect(openPage(readFileSync(file, 'utf8')).data.prompt).toBe('\n')
+  })
+})
