@@ -107,7 +107,9 @@ export { compare, type CompareOptions } from './lab/compare'
 export type { Measurement } from './lab/measurement'
 export { type Comparison, readComparison } from './lab/comparison-file'
 export { comparisonTable, summarize } from './lab/summary'
-export { comparisons, type Variant, type Variants } from './lab/variants'
+export { comparisons } from './lab/comparisons'
+export type { Variant, Variants } from './lab/variants'
+export { tune, type Trial, tuningTable } from './lab/tuning'
 
 // Pictures
 export { modelPage } from './notebook/model-page'

@@ -1,24 +1,27 @@
 /** `makemoe compare`: variants trained under equal conditions, and a table that says which differences are more than noise. */
 import { basename, extname, join, relative } from 'node:path'
 import { type Command, Option } from 'commander'
-import { isOneOf, keysOf } from '../base/assertions'
+import { at, isOneOf, keysOf } from '../base/assertions'
 import { sourceVersion } from '../base/code-version'
 import { ConfigError } from '../base/errors'
 import { writeFileAtomic } from '../base/files'
 import { nearest } from '../base/nearest'
 import { inBits } from '../base/numbers'
-import { compare } from '../lab/compare'
 import { comparisonFormat } from '../lab/comparison-file'
-import type { Measurement } from '../lab/measurement'
-import { comparisonTable, describeComparison, summarize } from '../lab/summary'
-import { type ComparisonName, comparisons, type Variants } from '../lab/variants'
+import { type ComparisonName, comparisons, type TextCounts, textCounts } from '../lab/comparisons'
+import { recipeFields, worthOfSteps, worthTable } from '../lab/recipe'
+import { endCurves, namedByLength, referenceLengths, type Study, study } from '../lab/study'
+import { comparisonTable, describeComparison } from '../lab/summary'
+import { tuningTable } from '../lab/tuning'
+import { usualMultiples, type Variants } from '../lab/variants'
 import { type Config, preset, validateConfig } from '../makemoe/config'
 import { datasetOf } from '../makemoe/text/dataset'
 import { type TokenizerName, tokenizers } from '../makemoe/text/tokenizers'
 import { comparisonCurves, comparisonLosses } from '../show/plot/comparison'
+import type { Figure } from '../show/plot/figure'
 import { figurePage } from '../show/plot/html'
 import { compiler } from './compiler'
-import { natural } from './option-values'
+import { natural, naturals, positives } from './option-values'
 import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, tokenizerOption } from './options'
 import { importFile } from './parts'
 import { paths } from './setup/paths'
@@ -36,6 +39,10 @@ interface CompareCommandOptions {
   readonly against?: string
   /** How many, from the config's on. */
   readonly seeds: number
+  readonly lengths?: readonly number[]
+  /** Multiples of the learning rate; true: the usual ones. */
+  readonly tune?: readonly number[] | true
+  readonly speedUp?: boolean
   readonly out?: string
   readonly text?: string
   readonly eager?: boolean
@@ -55,7 +62,7 @@ export function register(program: Command): void {
     .addOption(
       new Option(
         '--what <name>',
-        'variants of the model that the other options describe: ways to balance; routers; which, how many and how wide experts; capacity factors and drop policies; dense models; first weights',
+        'variants of the model that the other options describe: ways to balance; routers; which, how many and how wide experts; capacity factors and drop policies; dense models; first weights; learning rates; optimizers; from one expert to 32; the steps to the default; why a table of characters routes well',
       ).choices(keysOf(comparisons)),
     )
     .option(
@@ -65,11 +72,20 @@ export function register(program: Command): void {
     .option('--against <variant>', 'the one that the others are compared with (default: the first)')
     .addOption(presetOption('what the variants share; the values below are of the default'))
     .option('--seeds <number>', 'trainings of each variant, with the seeds from --seed on', natural, 3)
+    .option('--lengths <steps>', 'several lengths of training, each with its own schedule: 500,1000,2000', naturals)
+    .option(
+      '--tune [multiples]',
+      `try each variant at these multiples of its learning rate, and compare it at its best (${usualMultiples})`,
+      positives,
+    )
+    .option('--speed-up', 'how much longer the first variant trains to the same loss; trains it at a quarter, half and twice the steps too')
     .option('--out <folder>', 'where results are kept; what is there is not trained again (default: data/runs/compare)')
     .option('--text <text>', textDescription('the text to learn', 'Tiny Shakespeare'))
     .addOption(tokenizerOption().default('char'))
   addConfigOptions(addEagerOption(command), defaults).action(async (options: CompareCommandOptions & Readonly<Record<string, unknown>>) => {
-    const config = sharedConfig(options.preset, configOptions(options))
+    const given = configOptions(options)
+    const config = sharedConfig(options.preset, options.lengths ? { steps: Math.min(...options.lengths), ...given } : given)
+    refuseRecipeFields(options.what, given)
     await setUpQuietly(options.text)
     process.exitCode = await compareVariants(config, options)
     endWithoutTerminal(process.exitCode)
@@ -82,71 +98,118 @@ export function register(program: Command): void {
  * @throws ConfigError before anything is trained
  */
 async function compareVariants(config: Config, options: CompareCommandOptions): Promise<number> {
-  const { name, variants: unordered, partsSource } = await chosen(config, options)
-  const variants = withFirst(unordered, options.against)
+  const { name, variantsOf, partsSource } = await chosen(config, options)
   const corpus = await corpusOf(options)
   const tokenizer = tokenizers[options.tokenizer].fromText(corpus.pieces())
+  const dataset = datasetOf(tokenizer, corpus, config.blockSize)
+  const variants = withFirst(variantsOf(textCounts(dataset, tokenizer.vocabSize)), options.against)
   const folder = options.out ?? join(paths.runs(), 'compare')
   const seeds = Array.from({ length: options.seeds }, (_, i) => config.seed + i)
-  const all = Object.keys(variants).length * seeds.length
+  const { lengths = [config.steps], speedUp, tune } = options
+  const multiples = tune === true ? usualMultiples : tune
+  const names = Object.keys(variants)
+  const all =
+    names.length * (seeds.length * lengths.length + (multiples?.length ?? 0)) +
+    (speedUp ? referenceLengths(at(lengths, 0)).length * seeds.length : 0)
   console.log(
-    `${Object.keys(variants).length} variants, ${seeds.length} seeds, ${config.steps} steps each: ${Object.keys(variants).join('; ')}\n` +
+    `${names.length} variants, ${seeds.length} seeds, ${lengths.join(', ')} steps each: ${names.join('; ')}\n` +
       `shared: ${describeShared(config)}\n` +
-      `compared with ${Object.keys(variants)[0]} (--against names another)`,
+      `compared with ${names[0]} (--against names another)`,
   )
 
   const signal = stopSignal()
   const progress = showLines()
   let trained = 0
-  let measurements: Measurement[]
+  let found: Study | undefined
   try {
-    measurements = await compare(variants, {
+    found = await study(variants, {
       config,
-      dataset: datasetOf(tokenizer, corpus, config.blockSize),
+      dataset,
       vocabSize: tokenizer.vocabSize,
       seeds,
+      lengths,
+      multiples,
+      speedUp,
       folder,
       partsSource,
       compile: compiler(options.eager, () => {}),
       signal,
+      onPart: (what) => (multiples || speedUp) && progress.line(`${what} ...`),
       onProgress: (standing) => progress.update(describeComparison(standing)),
-      onTrained: ({ variant, seed, validationLoss }) =>
+      onTrained: ({ variant, seed, steps, learningRate, validationLoss }) => {
+        const more = `${lengths.length > 1 || speedUp ? `, ${steps} steps` : ''}${multiples ? `, rate ${learningRate}` : ''}`
         progress.line(
-          `${++trained}/${all} ${variant}, seed ${seed}: validation loss ${validationLoss.toFixed(4)} (${inBits(validationLoss)})`,
-        ),
+          `${++trained}/${all} ${variant}, seed ${seed}${more}: validation loss ${validationLoss.toFixed(4)} (${inBits(validationLoss)})`,
+        )
+      },
       timing: { onTurn: (variant, round, rounds) => progress.update(`timing steps, round ${round} of ${rounds}: ${variant}`) },
     })
   } finally {
     progress.stop() // the signals stay caught: the process ends now, and nothing that is written is to be cut off
   }
-  if (signal.aborted) {
+  if (!found) {
     console.log(`stopped by ${signal.reason} after ${trained} of ${all} trainings; the same command continues`)
     return stoppedStatus(signal)
   }
-  const rows = summarize(measurements)
-  const table = comparisonTable(rows)
-  console.log(`\n${table}\n`)
-  const result = { format: comparisonFormat, name, config, seeds, variants, rows, measurements }
-  const json = JSON.stringify(result, (_, value: unknown) => (typeof value === 'function' ? String(value) : value), 1)
-  writeFileAtomic(join(folder, `${name}.json`), `${json}\n`)
-  const curves = (['steps', 'FLOPs', 'seconds'] as const).map((against) => comparisonCurves(measurements, against))
-  writeFileAtomic(
-    join(folder, `${name}.html`),
-    figurePage([comparisonLosses(measurements), ...curves], { title: `${name}: comparison`, note: table }),
-  )
+  const file = multiples ? `${name}-tuned` : name
+  const note = tablesOf(found, options.what)
+  console.log(`\n${note}\n`)
+  writeFileAtomic(join(folder, `${file}.json`), `${jsonOf({ format: comparisonFormat, name, config, seeds, ...found })}\n`)
+  writeFileAtomic(join(folder, `${file}.html`), figurePage(figuresOf(found), { title: `${name}: comparison`, note }))
   const shown = relative(process.cwd(), folder) || folder
-  console.log(`saved in ${join(shown, `${name}.json`)}, figures in ${join(shown, `${name}.html`)}`)
+  console.log(`saved in ${join(shown, `${file}.json`)}, figures in ${join(shown, `${file}.html`)}`)
   return 0
+}
+
+/** Everything that a person reads of a comparison. */
+function tablesOf({ rows, measurements, trials }: Study, what: ComparisonName | undefined): string {
+  const worth = what === 'recipe' ? [worthTable(worthOfSteps(measurements))] : []
+  return [...(trials.length > 0 ? [tuningTable(trials)] : []), comparisonTable(rows), ...worth].join('\n\n')
+}
+
+/** The final losses, and losses against what they cost: over a training, or over trainings of several lengths. */
+function figuresOf({ measurements }: Study): Figure[] {
+  const several = new Set(measurements.map(({ steps }) => steps)).size > 1
+  const curves = several ? endCurves(measurements) : measurements
+  return [
+    comparisonLosses(namedByLength(measurements)),
+    ...(['steps', 'FLOPs', 'seconds'] as const).map((cost) => comparisonCurves(curves, cost)),
+  ]
+}
+
+/** A comparison's file: parts are functions, of which the text is kept. */
+const jsonOf = ({ variants, rows, measurements, trials, reference, ...others }: Study & Readonly<Record<string, unknown>>): string =>
+  JSON.stringify(
+    {
+      ...others,
+      variants,
+      rows,
+      measurements,
+      ...(trials.length > 0 ? { trials } : {}),
+      ...(reference.length > 0 ? { reference } : {}),
+    },
+    (_, value: unknown) => (typeof value === 'function' ? String(value) : value),
+    1,
+  )
+
+/** @throws ConfigError if an option sets what the recipe sets */
+function refuseRecipeFields(what: ComparisonName | undefined, given: Partial<Config>): void {
+  const field = what === 'recipe' ? recipeFields().find((name) => given[name] !== undefined) : undefined
+  if (field !== undefined)
+    throw new ConfigError(`${field}: got ${given[field]} with --what recipe, expected none: each of its steps sets its own`)
 }
 
 /** The variants that the options ask for, the name of the comparison, and which code their parts come from. */
 async function chosen(
   config: Config,
   { what, variants: file }: CompareCommandOptions,
-): Promise<{ name: string; variants: Variants; partsSource: string }> {
+): Promise<{ name: string; variantsOf: (text: TextCounts) => Variants; partsSource: string }> {
   if ((what === undefined) === (file === undefined))
     throw new ConfigError(`compare: got ${what === undefined ? 'neither' : 'both'}, expected one of --what and --variants`)
-  if (what !== undefined) return { name: what, variants: comparisons[what](config), partsSource: what }
+  if (what !== undefined) {
+    const variantsOf: (config: Config, text: TextCounts) => Variants = comparisons[what]
+    return { name: what, variantsOf: (text) => variantsOf(config, text), partsSource: what }
+  }
   const path = file ?? ''
   const { exported } = await importFile(path, 'variants', { variants: 'Variants' })
   const { variants } = exported
@@ -162,7 +225,7 @@ async function chosen(
   const name = basename(path, extname(path))
   return {
     name: isOneOf(keysOf(comparisons), name) ? `own-${name}` : name,
-    variants: variants as Variants,
+    variantsOf: () => variants as Variants,
     partsSource: sourceVersion(path),
   } // compare checks every field
 }

@@ -21,3 +21,23 @@ export function seed(text: string): number {
   if (!Number.isInteger(value) || Math.abs(value) >= 2 ** 31) throw new InvalidArgumentError('expected an integer of 32 bits.')
   return value
 }
+
+/** Numbers separated by commas, each read alone. */
+const list =
+  (read: (text: string) => number) =>
+  (text: string): number[] =>
+    text.split(',').map(read)
+
+/** Different integers from 1 on: `500,1000`. */
+export function naturals(text: string): number[] {
+  const values = list(natural)(text)
+  if (new Set(values).size < values.length) throw new InvalidArgumentError('expected each number once.')
+  return values
+}
+
+/** Numbers above 0: `0.5,1,2`. */
+export const positives = list((text) => {
+  const value = number(text)
+  if (!(value > 0)) throw new InvalidArgumentError('expected numbers above 0.')
+  return value
+})

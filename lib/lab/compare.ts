@@ -45,6 +45,8 @@ export interface CompareOptions {
   readonly vocabSize: number
   /** At least two tell a difference from noise. Default: the config's, and the two after it. */
   readonly seeds?: readonly number[]
+  /** Steps of each training, each with its own schedule and as many evaluations. Default: the config's alone. */
+  readonly lengths?: readonly number[]
   /** Default: one graph a step; the identity leaves it eager. */
   readonly compile?: Compile
   /** Where measurements are kept, one file each; a training that has one there is not made again. */
@@ -60,19 +62,21 @@ export interface CompareOptions {
   readonly onCurve?: (curve: ComparedCurve) => void
   /** After each training. */
   readonly onTrained?: (result: TrainingResult) => void
-  /** How the steps are timed when all are trained. */
-  readonly timing?: Pick<TimingOptions, 'rounds' | 'steps' | 'onTurn'>
+  /** How the steps are timed when all are trained; `none`: they are not. */
+  readonly timing?: Pick<TimingOptions, 'rounds' | 'steps' | 'onTurn'> | 'none'
 }
 
 /**
- * Trains every variant with every seed and measures it, seed by seed.
+ * Trains every variant with every length and seed and measures it, length by length and seed by seed.
  * @returns the measurements; fewer, and without times, if the signal stopped it
  * @throws ConfigError before anything is trained, if a variant is wrong; RunError if another process uses the folder
  */
 export async function compare(variants: Variants, options: CompareOptions): Promise<Measurement[]> {
   const { folder, config, compile: compileStep = compile, onTrained, onCurve, signal = interruptSignal() } = options
-  const { seeds = [config.seed, config.seed + 1, config.seed + 2] } = options
-  const plans = seeds.flatMap((seed) => Object.entries(variants).map(([name, variant]) => planned(name, variant, seed, config)))
+  const { seeds = [config.seed, config.seed + 1, config.seed + 2], lengths = [config.steps] } = options
+  const plansOf = (steps: number, seed: number): PlannedTraining[] =>
+    Object.entries(variants).map(([name, variant]) => planned(name, variant, { ...ofLength(config, steps), seed }))
+  const plans = lengths.flatMap((steps) => seeds.flatMap((seed) => plansOf(steps, seed)))
   const firstSeed = plans.slice(0, Object.keys(variants).length)
   for (const plan of firstSeed) tryOut(plan, options.vocabSize)
   const kept = folder === undefined ? undefined : new KeptMeasurements(folder, { ...options, compile: compileStep })
@@ -88,13 +92,23 @@ export async function compare(variants: Variants, options: CompareOptions): Prom
       onTrained?.(result)
       if (signal.aborted) break
     }
-    const { onTurn: _, ...timing } = options.timing ?? {}
-    const measure = (): Promise<Record<string, number> | undefined> => stepTimes(variants, { ...options, ...options.timing, signal })
-    const times = signal.aborted ? undefined : await (kept ? kept.times(firstSeed, timing, measure) : measure())
+    const { onTurn, ...timing } = options.timing === 'none' ? {} : { ...options.timing }
+    const measure = (): Promise<Record<string, number> | undefined> =>
+      stepTimes(variants, { ...options, ...timing, ...(onTurn ? { onTurn } : {}), signal })
+    const times =
+      signal.aborted || options.timing === 'none' ? undefined : await (kept ? kept.times(firstSeed, timing, measure) : measure())
     return results.map((result) => ({ ...result, millisecondsPerStep: times?.[result.variant] ?? Number.NaN }))
   } finally {
     unlock?.()
   }
+}
+
+/**
+ * Checks variants without training any.
+ * @throws ConfigError that names the variant
+ */
+export function checkVariants(variants: Variants, { config, vocabSize }: Pick<CompareOptions, 'config' | 'vocabSize'>): void {
+  for (const [name, variant] of Object.entries(variants)) tryOut(planned(name, variant, config), vocabSize)
 }
 
 /** Makes the function that trains, keeps the result, and reports how far the whole comparison is. */
@@ -124,11 +138,19 @@ function makeTrainer(
   }
 }
 
+/** The config for a training of another length, with as many evaluations. */
+const ofLength = (config: Config, steps: number): Config => ({
+  ...config,
+  steps,
+  evalInterval: Math.max(1, Math.ceil((config.evalInterval * steps) / config.steps)),
+})
+
 /** A training, its config checked. */
-function planned(name: string, variant: Variant, seed: number, shared: Config): PlannedTraining {
+function planned(name: string, variant: Variant, shared: Config): PlannedTraining {
   const changed = Object.keys(variant).find((field) => isOneOf(equalConditions, field))
   if (changed !== undefined) throw new ConfigError(`variant ${name}: got ${changed}, expected it in the config that all variants share`)
-  return { name, variant, config: inVariant(name, () => validateConfig({ ...changedBy(shared, variant), seed })) }
+  if (variant.parts?.tokenizer) throw new ConfigError(`variant ${name}: got a tokenizer, expected none: all variants learn the same tokens`)
+  return { name, variant, config: inVariant(name, () => validateConfig(changedBy(shared, variant))) }
 }
 
 /** Adds the variant's name to a ConfigError. */

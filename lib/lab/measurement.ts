@@ -27,6 +27,8 @@ export interface Measurement {
   readonly variant: string
   readonly seed: number
   readonly steps: number
+  /** The learning rate at its highest; absent in comparisons of earlier versions. */
+  readonly learningRate?: number | undefined
   readonly tokensPerStep: number
   /** Exact, over the whole validation split, in nats. */
   readonly validationLoss: number
@@ -55,6 +57,7 @@ export const trainingResultSchema = z.object({
   variant: z.string(),
   seed: count,
   steps: count,
+  learningRate: z.number().optional(),
   tokensPerStep: count,
   validationLoss: z.number(),
   curve: z.array(z.object({ step: count, trainLoss: z.number(), validationLoss: z.number() })),
@@ -92,7 +95,7 @@ export async function measureTraining(
   options: MeasureTrainingOptions,
 ): Promise<TrainingResult | undefined> {
   const { dataset, onCurve, signal, onProgress } = options
-  const { seed, steps } = config
+  const { seed, steps, learningRate } = config
   const tokensPerStep = config.batchSize * config.blockSize
   const curve: CurvePoint[] = []
   const reports = new Reports()
@@ -117,6 +120,7 @@ export async function measureTraining(
       variant: name,
       seed,
       steps,
+      learningRate,
       tokensPerStep,
       validationLoss: exactLoss(lossSum, dataset).nats,
       curve,

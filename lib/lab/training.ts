@@ -26,7 +26,8 @@ export function openTraining(
   const streams = createStreams(config.seed)
   const model = buildModel(config, vocabSize, streams.init, parts)
   const optimizer = makeOptimizer(parts ?? {}, config, model.namedParameters())
-  const trainer = new Trainer(model, dataset, config, streams, { ...options, optimizer })
+  const schedule = parts?.schedule
+  const trainer = new Trainer(model, dataset, config, streams, { ...options, optimizer, ...(schedule ? { schedule } : {}) })
   const dispose = (): void => {
     trainer.dispose()
     model.dispose()

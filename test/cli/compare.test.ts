@@ -33,6 +33,10 @@ test.each<[string[], RegExp]>([
   [['--variants', numbered], /variants: got the name 8, expected letters in it: JavaScript would put it first; '8 experts' will do/],
   [['--variants', text], /variants: .*text\.txt fails/],
   [['--what', 'dense', '--seeds', '0'], /expected an integer from 1/],
+  [['--what', 'dense', '--lengths', '5,5'], /expected each number once/],
+  [['--what', 'dense', '--tune', '1,0'], /expected numbers above 0/],
+  [['--what', 'dense', '--speed-up', '--lengths', '5,10'], /speedUp: got 2 lengths, expected one/],
+  [['--what', 'recipe', '--dropout', '0.2'], /dropout: got 0\.2 with --what recipe, expected none/],
 ])('%j: one line, exit 2, nothing written', async (what, message) => {
   const out = join(folder, 'never')
   const { status, stderr } = await makemoe(...options(out, ...what))

@@ -93,6 +93,12 @@ describe('compare', () => {
       }
     expect(readdirSync(join(kept.folder, 'measurements')).filter((name) => !name.startsWith('times'))).toHaveLength(4)
   })
+  test("a variant's own schedule is the one that it is trained with", async () => {
+    const variants: Variants = { usual: {}, still: { parts: { schedule: () => 0 } } }
+    const [usual, still, longer, stillStill] = await compare(variants, { ...options, seeds: [5], lengths: [1, 3] })
+    expect(stillStill?.validationLoss).toBe(still?.validationLoss)
+    expect(longer?.validationLoss).not.toBe(usual?.validationLoss)
+  })
   test('a signal stops it; what was finished is returned', async () => {
     const stopping = new AbortController()
     const measurements = await compare(variants, { ...options, signal: stopping.signal, onTrained: () => stopping.abort() })
@@ -102,6 +108,7 @@ describe('compare', () => {
     [{ long: { steps: 10 } as object }, /variant long: got steps, expected it in the config that all variants share/],
     [{ odd: { router: 'hsh' as 'hash' } }, /variant odd: router: got hsh/],
     [{ relu: {}, switch: { router: 'switch' } }, /variant switch: router: got switch with topK 2/],
+    [{ bytes: { parts: { tokenizer: {} as never } } }, /variant bytes: got a tokenizer, expected none/],
     [{ mine: { parts: { rooter: () => undefined } as object } }, /variant mine: parts: got rooter, .*did you mean router\?/],
   ])('refuses %j before anything is trained', async (variants, message) => {
     const measured: unknown[] = []
@@ -117,7 +124,12 @@ describe('compare', () => {
   test.each(Object.entries(comparisons))(
     'every variant of %s can be built and trained',
     async (_name, make) => {
-      const measurements = await compare(make(config), { ...options, config: { ...config, nLayer: 1, steps: 2 }, seeds: [1] })
+      const measurements = await compare(make(config), {
+        ...options,
+        config: { ...config, nLayer: 1, steps: 2 },
+        seeds: [1],
+        timing: 'none',
+      })
       expect(measurements.map(({ variant }) => variant)).toEqual(Object.keys(make(config)))
       for (const { validationLoss } of measurements) expect(validationLoss).toBeGreaterThan(0)
     },
