@@ -1,7 +1,7 @@
 /** What the tests share: fixtures, given randomness, comparison, finite differences. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createStreams, type StateDict, type Streams, type Tensor, tf } from 'makemoe'
+import { type Config, createStreams, presets, type StateDict, type Streams, type Tensor, tf } from 'makemoe'
 import { decodeSafetensors } from 'makemoe/dist/runs/safetensors'
 import { expect } from 'vitest'
 
@@ -95,3 +95,19 @@ export function partsGolden<Golden>(name: string): Golden {
   if (!found) throw new Error(`no golden ${name}`)
   return found
 }
+
+/** A small model with the original's parts, for what needs no other. */
+export const twoLayers = {
+  ...presets.corrected,
+  nEmbed: 64,
+  nHead: 4,
+  nLayer: 2,
+  numExperts: 4,
+  blockSize: 64,
+  dropout: 0,
+  steps: 1200,
+  batchSize: 32,
+  learningRate: 8e-3,
+  evalInterval: 200,
+  evalIters: 20,
+} as const satisfies Config

@@ -61,7 +61,11 @@ interface TrainOptions {
 
 export function register(program: Command): void {
   const command = addEagerOption(addCommand(program, 'train', 'train a model and write a sample'))
-    .addOption(presetOption('default: bugs of the original fixed; makemoe: the original; tiny: words within a minute'))
+    .addOption(
+      presetOption(
+        'makemoe: the original; corrected: its bugs fixed; default: their size, better; tiny (half a minute), small, medium, large: lower losses',
+      ),
+    )
     .option('--resume <folder>', 'resume the run in this folder from its newest checkpoint')
     .option('--checkpoint-every <number>', 'steps between checkpoints', natural, stepsBetweenCheckpoints)
     .option('--keep <number>', 'newest checkpoints to keep, besides the best', natural, keptCheckpoints)

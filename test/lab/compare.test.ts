@@ -23,7 +23,7 @@ const text = 'the quick brown fox jumps over the lazy dog. '.repeat(20)
 const tokenizer = CharTokenizer.fromText(text)
 const tiny = { nEmbed: 8, nHead: 2, nLayer: cases(1, 2), blockSize: 8, batchSize: 2, numExperts: 4 }
 const schedule = { steps: cases(4, 8), evalInterval: cases(2, 4), evalIters: cases(1, 2) }
-const config = validateConfig({ ...presets.default, ...tiny, ...schedule })
+const config = validateConfig({ ...presets.corrected, ...tiny, ...schedule })
 const options = {
   config,
   dataset: new Dataset(tokenizer.encode(text), config.blockSize),

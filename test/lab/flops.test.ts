@@ -5,15 +5,15 @@ import { describe, expect, test } from 'vitest'
 
 describe('flopsPerToken', () => {
   test('of the default model, by hand: 5.42 million', () => {
-    const model = new SparseMoELanguageModel({ ...presets.default, vocabSize: 65 }, createStreams(1).init)
+    const model = new SparseMoELanguageModel({ ...presets.corrected, vocabSize: 65 }, createStreams(1).init)
     const layer = 3 * 128 * 128 + 128 * 128 + 2 * 128 * 8 + 2 * (2 * 128 * 512) // q k v, projection, two router maps, 2 of 8 experts
     expect(flopsPerToken(model)).toBe(2 * (8 * layer + 128 * 65) + 8 * 4 * 32 * 128)
     expect(flopsPerToken(model) / 1e6).toBeCloseTo(5.42, 2)
     model.dispose()
   })
   test('the dense baselines have as many active, or as many, parameters as the sparse model, but for biases and router', () => {
-    const counts = Object.values(comparisons.dense(presets.default)).map(({ parts: _, ...changes }: Variants[string]) => {
-      const model = new SparseMoELanguageModel({ ...presets.default, ...changes, vocabSize: 65 }, createStreams(1).init)
+    const counts = Object.values(comparisons.dense(presets.corrected)).map(({ parts: _, ...changes }: Variants[string]) => {
+      const model = new SparseMoELanguageModel({ ...presets.corrected, ...changes, vocabSize: 65 }, createStreams(1).init)
       const found = { all: model.parameterCount(), active: model.activeParameterCount() }
       model.dispose()
       return found

@@ -10,7 +10,6 @@ import {
   loadCheckpoint,
   Module,
   observe,
-  presets,
   SparseMoELanguageModel,
   startRun,
   stateDictOf,
@@ -21,6 +20,7 @@ import {
 import { inspect } from 'makemoe/dist/lab/inspect'
 import { makeLossSum } from 'makemoe/dist/makemoe/train/evaluate'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { twoLayers } from '../support'
 
 const folder = mkdtempSync(join(tmpdir(), 'inspect-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -28,7 +28,7 @@ const runFolder = join(folder, 'run')
 
 const text = 'First Citizen:\nSpeak, <b> & be "heard"!\n\n'.repeat(40)
 const tokenizer = CharTokenizer.fromText(text)
-const config = validateConfig({ ...presets.tiny, nEmbed: 16, blockSize: 16, nLayer: 2, batchSize: 4, steps: 9, evalIters: 1 })
+const config = validateConfig({ ...twoLayers, nEmbed: 16, blockSize: 16, nLayer: 2, batchSize: 4, steps: 9, evalIters: 1 })
 const streams = createStreams(config.seed)
 const dataset = new Dataset(tokenizer.encode(text), config.blockSize)
 const model = new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize }, streams.init)

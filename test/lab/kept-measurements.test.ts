@@ -3,11 +3,11 @@ import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { CheckpointError, type Config, compile, Dataset, kaimingNormal, normalInit, presets, zeros } from 'makemoe'
+import { CheckpointError, type Config, compile, Dataset, kaimingNormal, normalInit, zeros } from 'makemoe'
 import { KeptMeasurements } from 'makemoe/dist/lab/kept-measurements'
 import type { PlannedTraining, TrainingResult } from 'makemoe/dist/lab/measurement'
 import { describe, expect, test } from 'vitest'
-import { cases } from '../support'
+import { cases, twoLayers } from '../support'
 
 const result: TrainingResult = {
   ...{ variant: 'base', seed: 1, steps: 2, tokensPerStep: 16, validationLoss: 2.5, dropped: 0, looksAhead: false },
@@ -45,7 +45,7 @@ const kept = (folder: string, { ids, trainTokens, vocabSize, eager, partsSource 
 const plan = ({ name, deviation, changes }: Conditions): PlannedTraining => ({
   name,
   variant: deviation === undefined ? {} : { parts: { init: init(deviation) } },
-  config: { ...presets.tiny, ...changes },
+  config: { ...twoLayers, ...changes },
 })
 /** What of the conditions decides the result, as far as it can be known; undefined: it cannot. */
 function decisive({ name, deviation, partsSource, ...rest }: Conditions): string | undefined {

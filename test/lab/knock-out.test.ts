@@ -1,9 +1,10 @@
-import { compile, createStreams, Dataset, exactLoss, presets, SparseMoE, SparseMoELanguageModel, tf, validateConfig } from 'makemoe'
+import { compile, createStreams, Dataset, exactLoss, SparseMoE, SparseMoELanguageModel, tf, validateConfig } from 'makemoe'
 import { atRandom, knockOut } from 'makemoe/dist/lab/knock-out'
 import { observed } from 'makemoe/dist/lab/observe'
 import type { Compile } from 'makemoe/dist/makemoe/train/compile'
 import { makeLossSum } from 'makemoe/dist/makemoe/train/evaluate'
 import { describe, expect, test } from 'vitest'
+import { twoLayers } from '../support'
 
 const V = 7
 const T = 8
@@ -12,7 +13,7 @@ const ids = Int32Array.from({ length: 900 }, (_, i) => (i * i + (i >> 3)) % V)
 
 /** A model whose weights are far from their start, so that every expert matters. */
 function setUp(more: object = {}) {
-  const config = { ...validateConfig({ ...presets.tiny, nEmbed: 16, blockSize: T, initialization: 'kaiming', ...more }), vocabSize: V }
+  const config = { ...validateConfig({ ...twoLayers, nEmbed: 16, blockSize: T, initialization: 'kaiming', ...more }), vocabSize: V }
   const streams = createStreams(5)
   const model = new SparseMoELanguageModel(config, streams.init)
   return { model, streams, config, dataset: new Dataset(ids, T) }

@@ -4,7 +4,6 @@ import {
   createStreams,
   type MixtureContext,
   Module,
-  presets,
   SparseMoELanguageModel,
   type Tensor,
   tf,
@@ -14,14 +13,14 @@ import { coActivation, repetition, shareFromCharacter } from 'makemoe/dist/lab/a
 import { Observation, observe, observed } from 'makemoe/dist/lab/observe'
 import type { Compile } from 'makemoe/dist/makemoe/train/compile'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../support'
+import { expectClose, twoLayers } from '../support'
 
 const V = 7
 const T = 8
 const eager: Compile = (fn) => fn
 
 function setUp(more: object = {}) {
-  const config = { ...validateConfig({ ...presets.tiny, nEmbed: 16, blockSize: T, dropout: 0.1, ...more }), vocabSize: V }
+  const config = { ...validateConfig({ ...twoLayers, nEmbed: 16, blockSize: T, dropout: 0.1, ...more }), vocabSize: V }
   const streams = createStreams(5)
   const model = new SparseMoELanguageModel(config, streams.init)
   const x = streams.data.integers([3, T], 0, V)

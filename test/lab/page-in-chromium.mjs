@@ -19,7 +19,17 @@ const { renderInspection } = require('makemoe/dist/show/inspection/render')
 async function smallInspection() {
   const text = 'First Citizen:\nSpeak, <speak> & be "heard"!\n\n'.repeat(60)
   const tokenizer = CharTokenizer.fromText(text)
-  const config = { ...presets.tiny, nEmbed: 16, blockSize: 16, nLayer: 3, initialization: 'kaiming', vocabSize: tokenizer.vocabSize }
+  const config = {
+    ...presets.corrected,
+    nEmbed: 16,
+    nHead: 4,
+    numExperts: 4,
+    dropout: 0,
+    blockSize: 16,
+    nLayer: 3,
+    initialization: 'kaiming',
+    vocabSize: tokenizer.vocabSize,
+  }
   const streams = createStreams(7)
   const model = new SparseMoELanguageModel(config, streams.init)
   return inspect(model, tokenizer, new Dataset(tokenizer.encode(text), 16), { streams, source: 'a <text>' })

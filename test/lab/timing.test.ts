@@ -7,7 +7,7 @@ import { cases } from '../support'
 const text = 'the quick brown fox jumps over the lazy dog. '.repeat(20)
 const tokenizer = CharTokenizer.fromText(text)
 const tiny = { nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 8, batchSize: 2, numExperts: 2 } as const
-const config = validateConfig({ ...presets.default, ...tiny })
+const config = validateConfig({ ...presets.corrected, ...tiny })
 const options = {
   config,
   dataset: new Dataset(tokenizer.encode(text), config.blockSize),

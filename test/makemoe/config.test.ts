@@ -1,12 +1,12 @@
-import { ConfigError, preset, presets, validateConfig } from 'makemoe'
+import { type Config, ConfigError, preset, presets, validateConfig } from 'makemoe'
+import { keysOf } from 'makemoe/dist/base/assertions'
 import { configFields } from 'makemoe/dist/makemoe/config'
 import { describe, expect, test } from 'vitest'
 
 describe('presets', () => {
-  test('differ in the quirks and the schedule alone', () => {
-    const { makemoe, default: ours } = presets
-    const different = Object.keys(ours).filter((key) => ours[key as keyof typeof ours] !== makemoe[key as keyof typeof makemoe])
-    expect(different.sort()).toEqual([
+  const different = (a: Config, b: Config): string[] => keysOf(a).filter((name) => a[name] !== b[name])
+  test('the corrected one differs from the original in the quirks and the schedule alone', () => {
+    expect(different(presets.corrected, presets.makemoe).sort()).toEqual([
       'attentionScale',
       'capacityMode',
       'dropPolicy',
@@ -16,14 +16,18 @@ describe('presets', () => {
       'schedule',
     ])
   })
+  test('the default has the size and the training of the corrected one', () => {
+    for (const name of ['nEmbed', 'nHead', 'nLayer', 'numExperts', 'topK', 'blockSize', 'batchSize', 'steps', 'expertWidth'] as const)
+      expect(presets.default[name]).toBe(presets.corrected[name])
+  })
   test('an unknown one is refused by name', () => {
-    expect(() => preset('gpt')).toThrow(/preset: got gpt, expected one of default, makemoe/)
+    expect(() => preset('gpt')).toThrow(/preset: got gpt, expected one of default, corrected, makemoe, tiny/)
     expect(preset('makemoe').attentionScale).toBe('nEmbed')
   })
 })
 
 describe('validateConfig', () => {
-  test('returns a good config unchanged', () => expect(validateConfig(presets.default)).toEqual(presets.default))
+  test('returns a good config unchanged', () => expect(validateConfig(presets.corrected)).toEqual(presets.corrected))
   test.each([
     [{ nEmbed: 130 }, /nEmbed: got 130, expected a multiple of nHead \(8\)/],
     [{ topK: 9 }, /topK: got 9, expected at most numExperts \(8\)/],
@@ -42,14 +46,14 @@ describe('validateConfig', () => {
     [{ expertWidth: 0 }, /expertWidth: got 0/],
     [{ seed: 2 ** 40 }, /seed: got 1099511627776/],
   ])('refuses %j', (change, message) => {
-    expect(() => validateConfig({ ...presets.default, ...change })).toThrow(ConfigError)
-    expect(() => validateConfig({ ...presets.default, ...change })).toThrow(message)
+    expect(() => validateConfig({ ...presets.corrected, ...change })).toThrow(ConfigError)
+    expect(() => validateConfig({ ...presets.corrected, ...change })).toThrow(message)
   })
   test('refuses what is no object', () => expect(() => validateConfig(null)).toThrow(ConfigError))
 })
 
 test('configFields has every field with a description', () => {
   const fields = configFields()
-  for (const name of Object.keys(presets.default)) expect(fields.map((field) => field.name)).toContain(name)
+  for (const name of Object.keys(presets.corrected)) expect(fields.map((field) => field.name)).toContain(name)
   for (const field of fields) expect(field.description).not.toBe('')
 })

@@ -75,7 +75,7 @@ kernel.prints("console.log(await tick2())\nasync function tick2() { return n >= 
 print("an interrupt stops loops that await")
 
 # A training cell run again and again: the models that no variable holds any more are freed.
-kernel.prints("import { compile, createStreams, Dataset, presets, SparseMoELanguageModel, tf, Trainer } from 'makemoe'\nconst data = new Dataset(Int32Array.from({ length: 20000 }, (_, i) => (i * i) % 5), 8)\nconst config = { ...presets.default, batchSize: 2, blockSize: 8, nEmbed: 256, nHead: 2, nLayer: 1, numExperts: 8, steps: 2, evalInterval: 2, evalIters: 1 }", "")
+kernel.prints("import { compile, createStreams, Dataset, presets, SparseMoELanguageModel, tf, Trainer } from 'makemoe'\nconst data = new Dataset(Int32Array.from({ length: 20000 }, (_, i) => (i * i) % 5), 8)\nconst config = { ...presets.corrected, batchSize: 2, blockSize: 8, nEmbed: 256, nHead: 2, nLayer: 1, numExperts: 8, steps: 2, evalInterval: 2, evalIters: 1 }", "")
 training = """
 const streams = createStreams(1)
 const model = new SparseMoELanguageModel({ ...config, vocabSize: 5 }, streams.init)

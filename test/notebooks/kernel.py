@@ -35,7 +35,7 @@ import { openTracker } from 'makemoe/dist/runs/track/trackers'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-const config = { ...presets.default, batchSize: 2, blockSize: 8, nEmbed: 16, nHead: 2, nLayer: 1, numExperts: 2, steps: 1000000, evalInterval: 100000, evalIters: 1 }
+const config = { ...presets.corrected, batchSize: 2, blockSize: 8, nEmbed: 16, nHead: 2, nLayer: 1, numExperts: 2, steps: 1000000, evalInterval: 100000, evalIters: 1 }
 const streams = createStreams(1)
 const model = new SparseMoELanguageModel({ ...config, vocabSize: 5 }, streams.init)
 const data = new Dataset(Int32Array.from({ length: 2000 }, (_, i) => (i * i) % 5), config.blockSize)

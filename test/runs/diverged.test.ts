@@ -31,7 +31,7 @@ const tokenizer = CharTokenizer.fromText(text)
 const { vocabSize } = tokenizer
 const dataset = new Dataset(tokenizer.encode(text), 8)
 const sizes = { nEmbed: 16, nHead: 2, nLayer: 1, blockSize: 8, numExperts: 4, batchSize: 4, evalInterval: 100, evalIters: 1 }
-const config = validateConfig({ ...presets.default, ...sizes, steps: 3, schedule: 'constant' })
+const config = validateConfig({ ...presets.corrected, ...sizes, steps: 3, schedule: 'constant' })
 const make = (changes: Partial<Config> = {}) => {
   const streams = createStreams(config.seed)
   const changed = { ...config, ...changes }

@@ -35,7 +35,7 @@ const tokenizer = CharTokenizer.fromText(text)
 const { vocabSize } = tokenizer
 const dataset = new Dataset(tokenizer.encode(text), 8)
 const sizes = { nEmbed: 16, nHead: 2, nLayer: 1, blockSize: 8, numExperts: 4, batchSize: 4, evalInterval: 100, evalIters: 1 }
-const config = validateConfig({ ...presets.default, ...sizes, steps: 12, schedule: 'constant' })
+const config = validateConfig({ ...presets.corrected, ...sizes, steps: 12, schedule: 'constant' })
 const weights = (model: { namedParameters(): readonly (readonly [string, { dataSync(): ArrayLike<number> }])[] }) =>
   model.namedParameters().map(([, parameter]) => Array.from(parameter.dataSync()))
 const start = (name: string, change: Partial<Parameters<typeof startRun>[1]> = {}) => {

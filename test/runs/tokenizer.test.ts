@@ -36,7 +36,7 @@ const backwards: TokenizerKind = {
 
 /** A run of two steps by value. */
 async function trained(name: string, tokenizer: Tokenizer) {
-  const config = { ...presets.default, nEmbed: 8, nHead: 2, nLayer: 1, numExperts: 2, blockSize: 8, batchSize: 2, steps: 2, evalIters: 1 }
+  const config = { ...presets.corrected, nEmbed: 8, nHead: 2, nLayer: 1, numExperts: 2, blockSize: 8, batchSize: 2, steps: 2, evalIters: 1 }
   const streams = createStreams(config.seed)
   const model = new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize }, streams.init)
   const dataset = new Dataset(Int32Array.from(tokenizer.encode(text)), config.blockSize)

@@ -5,7 +5,17 @@ import { setTimeout as wait } from 'node:timers/promises'
 const { compile, createStreams, Dataset, presets, SparseMoELanguageModel, tf, Trainer } = createRequire(import.meta.url)('makemoe')
 const collect = globalThis.gc
 
-const config = { ...presets.default, batchSize: 2, blockSize: 4, nEmbed: 8, nHead: 2, nLayer: 1, numExperts: 2, steps: 2, evalInterval: 2 }
+const config = {
+  ...presets.corrected,
+  batchSize: 2,
+  blockSize: 4,
+  nEmbed: 8,
+  nHead: 2,
+  nLayer: 1,
+  numExperts: 2,
+  steps: 2,
+  evalInterval: 2,
+}
 const small = { ...config, evalIters: 1 }
 const data = new Dataset(
   Int32Array.from({ length: 500 }, (_, i) => (i * i) % 5),

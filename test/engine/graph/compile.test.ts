@@ -31,7 +31,7 @@ import { makeTrainStep } from 'makemoe/dist/makemoe/train/step'
 import { describe, expect, test } from 'vitest'
 import { cases, expectClose } from '../../support'
 
-const base = { ...presets.default, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 8, numExperts: 4, vocabSize: 11 } as const
+const base = { ...presets.corrected, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 8, numExperts: 4, vocabSize: 11 } as const
 type Components = ConstructorParameters<typeof SparseMoELanguageModel>[2]
 type ModelConfig = ConstructorParameters<typeof SparseMoELanguageModel>[0]
 

@@ -9,7 +9,6 @@ import {
   type NamedParameter,
   Optimizer,
   parameter,
-  presets,
   readsStateOf,
   SparseMoELanguageModel,
   type Tensor,
@@ -18,8 +17,9 @@ import {
 } from 'makemoe'
 import { makeTrainStep } from 'makemoe/dist/makemoe/train/step'
 import { describe, expect, test } from 'vitest'
+import { twoLayers } from '../../support'
 
-const config = { ...presets.tiny, nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 4, numExperts: 2, topK: 1, vocabSize: 5, dropout: 0 }
+const config = { ...twoLayers, nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 4, numExperts: 2, topK: 1, vocabSize: 5, dropout: 0 }
 const ids = tf.tensor2d([[0, 1, 2, 3]], [1, 4], 'int32')
 const remedy = /keep it in a variable \(buffer, tf\.variable\) and choose with tf\.where, or decide outside the compiled function/
 

@@ -85,7 +85,7 @@ describe('compiled and eager agree', () => {
         tf.engine().startScope()
         try {
           const names = { ...(router !== 'constant' && { router }), ...(expert !== 'mixing' && { expert }) }
-          const config = { ...presets.default, ...rest, ...names, nEmbed: heads * headSize, nHead: heads, blockSize: T, vocabSize: 5 }
+          const config = { ...presets.corrected, ...rest, ...names, nEmbed: heads * headSize, nHead: heads, blockSize: T, vocabSize: 5 }
           const components = {
             ...(router === 'constant' && { router: () => new ConstantRouter(rest.numExperts, rest.topK, seed % rest.numExperts) }),
             ...(expert === 'mixing' && { expert: (_config: unknown, stream: RandomStream) => new Mixing(heads * headSize, stream) }),

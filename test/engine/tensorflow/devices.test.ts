@@ -64,7 +64,7 @@ function observe(run: () => void): void {
 beforeAll(() => {
   observe(() => {
     for (const capacityFactor of [undefined, 1]) {
-      const config = { ...presets.default, nEmbed: 16, nHead: 2, nLayer: 1, blockSize: 8, numExperts: 4, vocabSize: 11, capacityFactor }
+      const config = { ...presets.corrected, nEmbed: 16, nHead: 2, nLayer: 1, blockSize: 8, numExperts: 4, vocabSize: 11, capacityFactor }
       const streams = createStreams(7)
       const model = new SparseMoELanguageModel(config, streams.init)
       const step = compile(makeTrainStep(model, new AdamW(model.namedParameters()), streams, { reporting: true }))

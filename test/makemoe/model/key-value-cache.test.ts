@@ -14,7 +14,7 @@ import {
 import { describe, expect, test } from 'vitest'
 import { cases, expectClose } from '../../support'
 
-const tiny = { ...presets.default, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 8, numExperts: 4, vocabSize: 11 } as const
+const tiny = { ...presets.corrected, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 8, numExperts: 4, vocabSize: 11 } as const
 const streams = createStreams(3)
 const ctx: Context = { training: false, streams }
 

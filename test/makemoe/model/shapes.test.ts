@@ -52,7 +52,7 @@ const drawn = fc
   })
   .map(
     ({ headSize, choices, ...config }): LanguageModelConfig => ({
-      ...presets.default,
+      ...presets.corrected,
       dropout: 0,
       ...config,
       nEmbed: config.nHead * (config.positions === 'rope' ? 2 * headSize : headSize), // rotations are of pairs

@@ -45,7 +45,7 @@ describe('switch balancing loss', () => {
   test('demand counts, not load: dropping changes nothing', () => {
     const losses = [undefined, 0.25].map((capacityFactor) => {
       const streams = createStreams(4)
-      const config = { ...presets.default, nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 4, vocabSize: 5, dropout: 0, capacityFactor }
+      const config = { ...presets.corrected, nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 4, vocabSize: 5, dropout: 0, capacityFactor }
       const model = new SparseMoELanguageModel({ ...config, balance: 'switch:0.5' }, streams.init)
       const added: [string, unknown][] = []
       const addLoss = (name: string, value: Tensor) => void added.push([name, value.arraySync()])

@@ -97,7 +97,7 @@ describe('every drop policy, on random routings', () => {
 })
 
 describe('in a model', () => {
-  const tiny = { ...presets.default, nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 8, vocabSize: 5, dropout: 0, numExperts: 4 }
+  const tiny = { ...presets.corrected, nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 8, vocabSize: 5, dropout: 0, numExperts: 4 }
   /** Loads of a pass over 16 tokens. */
   const observe = (config: object, training: boolean) => {
     const streams = createStreams(4)

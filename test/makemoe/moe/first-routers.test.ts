@@ -18,7 +18,7 @@ import { Engine } from 'makemoe/dist/show/page/engine'
 import { expect, test } from 'vitest'
 import { expectClose } from '../../support'
 
-const tiny = { ...presets.default, nEmbed: 8, nHead: 2, nLayer: 4, blockSize: 6, numExperts: 3, vocabSize: 7, router: 'topk' } as const
+const tiny = { ...presets.corrected, nEmbed: 8, nHead: 2, nLayer: 4, blockSize: 6, numExperts: 3, vocabSize: 7, router: 'topk' } as const
 const ctx = { training: false, streams: createStreams(1) }
 
 test('each layer has the router that the text says, the others the config’s', () => {

@@ -21,7 +21,7 @@ import { describe, expect, test } from 'vitest'
 import { cases, relativeError } from '../../support'
 
 const [B, T, V] = [3, 5, 7]
-const base = { ...presets.default, nEmbed: 8, nHead: 2, nLayer: cases(1, 2), blockSize: T, vocabSize: V, dropout: 0, numExperts: 4 }
+const base = { ...presets.corrected, nEmbed: 8, nHead: 2, nLayer: cases(1, 2), blockSize: T, vocabSize: V, dropout: 0, numExperts: 4 }
 const names = <Name extends string>(table: Readonly<Record<Name, unknown>>): Name[] => Object.keys(table) as Name[]
 const routerNames = names(routers)
 const configOf = (router: (typeof routerNames)[number], more: Partial<LanguageModelConfig> = {}): LanguageModelConfig => ({

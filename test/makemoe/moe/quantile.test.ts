@@ -23,7 +23,7 @@ import { describe, expect, test } from 'vitest'
 import { expectClose } from '../../support'
 
 const config = {
-  ...presets.default,
+  ...presets.corrected,
   nEmbed: 8,
   nHead: 2,
   nLayer: 2,
@@ -153,11 +153,11 @@ test('several processes gather the scores, sent once where they are the logits',
 test('where it has nothing to work on it is refused, and layers with a table are left alone', () => {
   const make = (changes: object) => new SparseMoELanguageModel({ ...config, ...changes }, createStreams(1).init)
   expect(() => make({ topK: 4 })).toThrow(/got quantile with topK 4 of 4 experts/)
-  expect(() => validateConfig({ ...presets.default, balance: 'quantile', router: 'hash' })).toThrow(/quantile with the router hash/)
-  expect(() => validateConfig({ ...presets.default, balance: 'quantile:0.1' })).toThrow(/got quantile:0.1, expected quantile alone/)
-  expect(() => validateConfig({ ...presets.default, balance: 'bias,quantile' })).toThrow(/got bias and quantile, expected one of them/)
-  expect(() => validateConfig({ ...presets.default, balance: 'quantile', accumulate: 2 })).toThrow(ConfigError)
-  expect(validateConfig({ ...presets.default, balance: 'switch:0.01,quantile', router: 'hash', firstRouters: 'topk' }).balance).toContain(
+  expect(() => validateConfig({ ...presets.corrected, balance: 'quantile', router: 'hash' })).toThrow(/quantile with the router hash/)
+  expect(() => validateConfig({ ...presets.corrected, balance: 'quantile:0.1' })).toThrow(/got quantile:0.1, expected quantile alone/)
+  expect(() => validateConfig({ ...presets.corrected, balance: 'bias,quantile' })).toThrow(/got bias and quantile, expected one of them/)
+  expect(() => validateConfig({ ...presets.corrected, balance: 'quantile', accumulate: 2 })).toThrow(ConfigError)
+  expect(validateConfig({ ...presets.corrected, balance: 'switch:0.01,quantile', router: 'hash', firstRouters: 'topk' }).balance).toContain(
     'quantile',
   )
   const names = [...stateDictOf(make({ firstRouters: 'hash' })).keys()].filter((name) => name.includes('balancing'))

@@ -1,7 +1,7 @@
-import { createStreams, presets, type RoutingRecord, SparseMoELanguageModel, type Tensor, tf } from 'makemoe'
+import { createStreams, type RoutingRecord, SparseMoELanguageModel, type Tensor, tf } from 'makemoe'
 import { routingMetrics } from 'makemoe/dist/makemoe/moe/routing-metrics'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../../support'
+import { expectClose, twoLayers } from '../../support'
 
 const rows = (values: number[][], dtype: 'float32' | 'int32' = 'float32') => tf.tensor(values, undefined, dtype)
 
@@ -88,7 +88,7 @@ describe('routing metrics', () => {
   })
   test.each([undefined, 0.5])('of a model with capacity factor %s: all are finite, under the name of their layer', (capacityFactor) => {
     const streams = createStreams(3)
-    const config = { ...presets.tiny, nEmbed: 16, blockSize: 8, capacityFactor, vocabSize: 5 }
+    const config = { ...twoLayers, nEmbed: 16, blockSize: 8, capacityFactor, vocabSize: 5 }
     const model = new SparseMoELanguageModel(config, streams.init)
     const reports = new Map<string, number[]>()
     const report = (name: string, value: Tensor) => void reports.set(name, Array.from(value.dataSync()))

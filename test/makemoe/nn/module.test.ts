@@ -13,7 +13,6 @@ import {
   loadStateDict,
   Module,
   parameter,
-  presets,
   SparseMoE,
   SparseMoELanguageModel,
   type StateDict,
@@ -25,7 +24,7 @@ import {
   type Variable,
 } from 'makemoe'
 import { describe, expect, test } from 'vitest'
-import { expectClose } from '../../support'
+import { expectClose, twoLayers } from '../../support'
 
 const { init: stream } = createStreams(5)
 const x = tf.tensor2d([
@@ -162,7 +161,7 @@ describe('a module or parameter that is used twice', () => {
     loadStateDict(other, state)
     expect(other.b.weight.dataSync()).toEqual(model.a.weight.dataSync())
   })
-  const config = { ...presets.tiny, nEmbed: 8, nHead: 2, nLayer: 2, blockSize: 4, numExperts: 4, topK: 2, vocabSize: 5, dropout: 0.1 }
+  const config = { ...twoLayers, nEmbed: 8, nHead: 2, nLayer: 2, blockSize: 4, numExperts: 4, topK: 2, vocabSize: 5, dropout: 0.1 }
   class Looped extends SparseMoELanguageModel {
     constructor(seed = 1) {
       super(config, createStreams(seed).init)

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { compile, createStreams, Linear, Module, presets, SparseMoELanguageModel, type Tensor, tf } from 'makemoe'
 import { describe, expect, test } from 'vitest'
 
-const config = { ...presets.default, nEmbed: 8, nHead: 2, nLayer: 2, blockSize: 4, numExperts: 3, topK: 2, vocabSize: 5 }
+const config = { ...presets.corrected, nEmbed: 8, nHead: 2, nLayer: 2, blockSize: 4, numExperts: 3, topK: 2, vocabSize: 5 }
 const model = new SparseMoELanguageModel(config, createStreams(1).init)
 
 describe('what a cell prints', () => {

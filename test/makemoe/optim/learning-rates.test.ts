@@ -9,9 +9,9 @@ const sizes = { nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 4, numExperts: 2, voc
 test.each(Object.keys(optimizers) as (keyof typeof optimizers)[])('%s: each role moves as it does alone, at its multiple', (optimizer) => {
   /** The parameters by name after two steps along gradients that are the same for all. */
   const after = (learningRates: string, learningRate: number): Map<string, Float32Array> => {
-    const model = new SparseMoELanguageModel({ ...presets.default, ...sizes }, createStreams(1).init)
+    const model = new SparseMoELanguageModel({ ...presets.corrected, ...sizes }, createStreams(1).init)
     const parameters = model.namedParameters()
-    const config = { ...presets.default, optimizer, learningRates, learningRate }
+    const config = { ...presets.corrected, optimizer, learningRates, learningRate }
     const made = makeOptimizer({}, config, parameters)
     for (const seed of [1, 2]) made.apply(parameters.map(([, { shape }]) => tf.randomNormal(shape, 0, 1, 'float32', seed)))
     return new Map(parameters.map(([name, parameter]) => [name, parameter.dataSync() as Float32Array]))
@@ -27,8 +27,8 @@ test.each(Object.keys(optimizers) as (keyof typeof optimizers)[])('%s: each role
 
 test('without rates of their own, nothing is grouped: the state has the names that it had', () => {
   const parameters = [['w', tf.variable(tf.zeros([2]) as Tensor)]] as const
-  const { learningRates: _, ...earlier } = validateConfig(presets.default)
-  for (const config of [earlier, presets.default]) expect(makeOptimizer({}, config, parameters)).toBeInstanceOf(AdamW)
+  const { learningRates: _, ...earlier } = validateConfig(presets.corrected)
+  for (const config of [earlier, presets.corrected]) expect(makeOptimizer({}, config, parameters)).toBeInstanceOf(AdamW)
 })
 
 test.each([
@@ -38,5 +38,5 @@ test.each([
   ['router:1,router:2', /learningRates: got router twice, expected each once/],
 ])('%s is refused', (learningRates, message) => {
   expect(() => parseLearningRates(learningRates)).toThrow(message)
-  expect(() => validateConfig({ ...presets.default, learningRates })).toThrow(message)
+  expect(() => validateConfig({ ...presets.corrected, learningRates })).toThrow(message)
 })

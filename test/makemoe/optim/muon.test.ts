@@ -66,7 +66,7 @@ describe('Muon', () => {
   })
 
   test("of a model, it takes the matrices of attention and experts, each a group's state by name; AdamW has the rest", () => {
-    const config = { ...presets.default, nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 4, numExperts: 2, vocabSize: 5 }
+    const config = { ...presets.corrected, nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 4, numExperts: 2, vocabSize: 5 }
     const model = new SparseMoELanguageModel(config, createStreams(1).init)
     const parameters = model.namedParameters()
     const byRole = new Map(parameters.map((parameter) => [parameter[0], roleOf(parameter)]))

@@ -81,7 +81,7 @@ class Momentum extends Optimizer {
 const text = 'the quick brown fox jumps over the lazy dog. '.repeat(40)
 const tokenizer = CharTokenizer.fromText(text)
 const config = validateConfig({
-  ...presets.default,
+  ...presets.corrected,
   nEmbed: 16,
   nHead: 2,
   nLayer: 1,
@@ -145,6 +145,6 @@ describe.each(everyOptimizer)('%s', (_name, make) => {
 })
 
 test('the config knows the names of the table', () => {
-  expect(validateConfig({ ...presets.default, optimizer: 'lion' }).optimizer).toBe('lion')
-  expect(() => validateConfig({ ...presets.default, optimizer: 'sgd' })).toThrow(/optimizer: got sgd, expected.*lion/)
+  expect(validateConfig({ ...presets.corrected, optimizer: 'lion' }).optimizer).toBe('lion')
+  expect(() => validateConfig({ ...presets.corrected, optimizer: 'sgd' })).toThrow(/optimizer: got sgd, expected.*lion/)
 })

@@ -31,7 +31,7 @@ describe('schedule', () => {
     for (const schedule of Object.values(schedules)) expect(schedule(0, { ...config, warmup: 0 })).toBe(1)
   })
   test('a final rate is refused where none falls', () => {
-    const constant = { ...presets.default, schedule: 'constant', finalLearningRate: 0.1 }
+    const constant = { ...presets.corrected, schedule: 'constant', finalLearningRate: 0.1 }
     expect(() => validateConfig(constant)).toThrow(/finalLearningRate: got 0.1 with the schedule constant, expected one that falls/)
   })
   test('a short run warms up for a tenth of its steps', () => expect(schedules.cosine(0, { ...config, steps: 10 })).toBe(1))

@@ -4,7 +4,7 @@ import { CharTokenizer, type Config, createStreams, Dataset, presets, SparseMoEL
 export const text = 'the quick brown fox jumps over the lazy dog. '.repeat(40)
 export const tokenizer = CharTokenizer.fromText(text)
 export const config: Config = {
-  ...presets.default,
+  ...presets.corrected,
   nEmbed: 16,
   nHead: 2,
   nLayer: 2,

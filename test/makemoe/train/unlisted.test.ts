@@ -14,8 +14,9 @@ import {
 } from 'makemoe'
 import { makeTrainStep } from 'makemoe/dist/makemoe/train/step'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { twoLayers } from '../../support'
 
-const config = { ...presets.tiny, nEmbed: 8, nHead: 2, nLayer: 2, blockSize: 4, numExperts: 2, topK: 1, vocabSize: 5, dropout: 0 }
+const config = { ...twoLayers, nEmbed: 8, nHead: 2, nLayer: 2, blockSize: 4, numExperts: 2, topK: 1, vocabSize: 5, dropout: 0 }
 const ids = tf.tensor2d([[0, 1, 2, 3]], [1, 4], 'int32')
 
 const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})

@@ -75,7 +75,7 @@ test('with a capacity, the same tokens are dropped whether experts are dealt out
 
 test('with a capacity, step 0 of two and four processes has the loss of one process that counts within the same shares', async () => {
   const own = { nEmbed: 16, nHead: 2, nLayer: 2, numExperts: 4, blockSize: 8, batchSize: 8, capacityFactor: 0.75 }
-  const config = validateConfig({ ...presets.default, ...own })
+  const config = validateConfig({ ...presets.corrected, ...own })
   const corpus = loadCorpus({ defaultFile: text })
   const tokenizer = CharTokenizer.fromText(corpus.text)
   const dataset = new Dataset(tokenizer.encode(corpus.text), config.blockSize)

@@ -114,7 +114,7 @@ const configs = fc
     const topK = config.router === 'switch' ? 1 : byRank ? 2 + (choices % 2) : choices
     const unbalanced = config.balance === 'quantile' && (equalGates || config.router === 'hash-gated' || topK >= config.numExperts) // is refused
     return {
-      ...presets.default,
+      ...presets.corrected,
       ...config,
       ...(unbalanced ? { balance: 'none' } : {}),
       ...(byRank ? { initialization: 'kaiming' } : { dropPolicy: 'order' }),
@@ -137,7 +137,7 @@ describe('the engine agrees with TensorFlow: logits to 1e-4, choices exactly', (
       { numRuns: cases(20, 60) },
     )
   })
-  test.each(['default', 'makemoe'] as const)('at the sizes of the preset %s', (name) => {
+  test.each(['corrected', 'makemoe'] as const)('at the sizes of the preset %s', (name) => {
     compare(
       { ...presets[name], nLayer: 2, vocabSize: 65 },
       Array.from({ length: 32 }, (_, i) => (i * 37) % 65),
@@ -168,7 +168,7 @@ describe('the engine agrees with PyTorch in evaluation, where noise and capacity
 
 describe('a sequence', () => {
   const config: LanguageModelConfig = {
-    ...presets.default,
+    ...presets.corrected,
     vocabSize: 9,
     blockSize: 8,
     nEmbed: 12,

@@ -29,7 +29,7 @@ const save = (name, html) => {
 function smallPage() {
   const vocabulary = [...'\n !,.:;?ABCDEFGHIJKLMNOPRSTUWYabcdefghijklmnopqrstuvwxyz']
   const config = {
-    ...presets.default,
+    ...presets.corrected,
     initialization: 'kaiming',
     nEmbed: 32,
     nHead: 2,

@@ -7,7 +7,7 @@ import { openNotebook, withJupyterLab } from '../../notebooks/jupyterlab.mjs'
 const source = `import { CharTokenizer, createStreams, modelPage, presets, show, SparseMoELanguageModel } from 'makemoe'
 const tokenizer = CharTokenizer.fromText('\\n abcdefghijklmnopqrstuvwxyz')
 const sizes = { vocabSize: tokenizer.vocabSize, nEmbed: 32, nHead: 2, nLayer: 3 }
-const model = new SparseMoELanguageModel({ ...presets.default, ...sizes }, createStreams(1).init)
+const model = new SparseMoELanguageModel({ ...presets.corrected, ...sizes }, createStreams(1).init)
 show(modelPage(model, tokenizer))`
 const notebook = {
   nbformat: 4,

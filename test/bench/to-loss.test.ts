@@ -1,0 +1,29 @@
+import { presets } from 'makemoe/dist/makemoe/config'
+import { expect, test } from 'vitest'
+import { ladder, stepsOfOriginal, summary } from './to-loss'
+
+test("the original's published losses: when it is there, and where it never comes", () => {
+  expect([2, 1.8713, 1.8, 1.7508, 1.75].map(stepsOfOriginal)).toEqual([2500, 2500, 5000, 5000, undefined])
+})
+test('every rung is a sparse mixture, lower than the one before', () => {
+  for (const { preset } of ladder) {
+    expect(presets[preset].numExperts).toBeGreaterThanOrEqual(4)
+    expect(presets[preset].topK).toBeLessThan(presets[preset].numExperts)
+  }
+  const losses = ladder.map(({ loss }) => loss)
+  expect(losses).toEqual([...losses].sort((a, b) => b - a))
+})
+test('a line says the mean and the spread of the losses, the median of the minutes, and the original beside it', () => {
+  const climbs = [1.7, 1.74, 1.72].map((nats, i) => ({
+    preset: 'tiny' as const,
+    seed: i,
+    nats,
+    minutes: [0.5, 0.9, 0.6][i] ?? 0,
+    originalMs: 360,
+  }))
+  const line = summary({ preset: 'tiny', loss: 1.7508, minutes: 1 }, climbs)
+  expect(line).toContain('loss 1.7200 ± 0.0200 over windows of')
+  expect(line).toContain('goal 1.7508: reached; 0.60 minutes (goal 1.00)')
+  expect(line).toContain('makeMoE.py is there after 30.0 minutes (5000 published steps at 360 ms), 50.0 times as long')
+  expect(summary({ preset: 'tiny', loss: 1.7, minutes: 1 }, climbs)).toMatch(/not reached.*makeMoE.py ends at 1.7508/)
+})
