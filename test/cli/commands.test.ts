@@ -92,7 +92,8 @@ describe('evaluate, generate, import', () => {
   })
   test('import takes a state_dict and changes nothing in it', async () => {
     const out = join(folder, 'imported')
-    const { status, stdout } = await makemoe('import', join(run, 'model.safetensors'), '--text', text, '--out', out)
+    const parts = '--router hash-gated --positions rope --qk-norm rms'.split(' ') // of the default
+    const { status, stdout } = await makemoe('import', join(run, 'model.safetensors'), '--text', text, '--out', out, ...parts)
     expect([status, stdout]).toEqual([0, expect.stringMatching(/imported 0\.0\d+ M parameters/)])
     expect(readFileSync(join(out, 'model.safetensors')).equals(readFileSync(join(run, 'model.safetensors')))).toBe(true)
   })
@@ -126,7 +127,7 @@ describe("a person's mistake: one line on stderr, exit 2, nothing written", () =
     [[...train, '--top-k', '5'], /topK: got 5, expected at most numExperts \(4\)/],
     [[...train, '--dropout', '1'], /dropout: got 1/],
     [[...train, '--capacity-factor', '0'], /capacityFactor: got 0/],
-    [[...train, '--preset', 'gpt'], /Allowed choices are default, makemoe, tiny/],
+    [[...train, '--preset', 'gpt'], /Allowed choices are default, corrected, makemoe, tiny/],
     [[...train, '--text', join(folder, 'nowhere')], /cannot read the text/],
     [[...train, '--text', binary], /not UTF-8 text/],
     [[...train, '--block-size', '500'], /too short: got 1800 characters, expected at least 5010/],
