@@ -2,7 +2,7 @@ import { type Config, ConfigError, presets, validateConfig } from 'makemoe'
 import { checkShares } from 'makemoe/dist/runs/cluster/member'
 import { expect, test } from 'vitest'
 
-const config: Config = { ...presets.default, batchSize: 8, numExperts: 4, topK: 2 }
+const config: Config = { ...presets.corrected, batchSize: 8, numExperts: 4, topK: 2 }
 const sharing =
   (change: Partial<Config>, size = 2, ...rest: [model?: { looksAhead(): boolean }]) =>
   () =>
