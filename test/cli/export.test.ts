@@ -12,7 +12,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 const tokenizer = CharTokenizer.fromText('\n abcde<')
 const config = {
-  ...presets.default,
+  ...presets.corrected,
   vocabSize: 8,
   blockSize: 8,
   nEmbed: 16,
@@ -59,7 +59,7 @@ describe('npm run export', () => {
     saveCheckpoint(checkpoint, {
       model,
       tokenizer,
-      config: { ...presets.default, ...ofModel },
+      config: { ...presets.corrected, ...ofModel },
       text: { sha256: '', path: text },
       ...(names ? { parts: { names } } : {}),
     })

@@ -23,7 +23,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 const tokenizer = CharTokenizer.fromText('\n abcde<')
 const config = {
-  ...presets.default,
+  ...presets.corrected,
   vocabSize: 8,
   blockSize: 8,
   nEmbed: 16,

@@ -1,7 +1,7 @@
 import { createStreams, initializations, presets, SparseMoELanguageModel, tf } from 'makemoe'
 import { expect, test } from 'vitest'
 
-const config = { ...presets.default, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 6, numExperts: 4, dropout: 0, vocabSize: 7 }
+const config = { ...presets.corrected, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 6, numExperts: 4, dropout: 0, vocabSize: 7 }
 
 test('zero-residual: before training, every block adds its biases alone', () => {
   const model = new SparseMoELanguageModel({ ...config, initialization: 'zero-residual' }, createStreams(1).init)

@@ -17,7 +17,7 @@ import { cases, relativeError } from '../../support'
 
 const streams = createStreams(3)
 const evaluating: Context = { training: false, streams }
-const tiny = { ...presets.default, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 8, numExperts: 4, vocabSize: 11 } as const
+const tiny = { ...presets.corrected, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 8, numExperts: 4, vocabSize: 11 } as const
 const ids = (B: number, T: number, seed = 1): Tensor => createStreams(seed).data.integers([B, T], 0, 11)
 
 describe('SparseMoELanguageModel', () => {

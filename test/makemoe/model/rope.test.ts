@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { expectClose, expectGradient } from '../../support'
 
 const random = (...shape: number[]) => tf.randomNormal(shape, 0, 1, 'float32', 11)
-const config = { ...presets.default, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 6, numExperts: 4, dropout: 0, vocabSize: 7 }
+const config = { ...presets.corrected, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 6, numExperts: 4, dropout: 0, vocabSize: 7 }
 const ctx = { training: false, streams: createStreams(1) }
 
 describe('RoPE', () => {
@@ -26,7 +26,7 @@ describe('RoPE', () => {
   test('the model has no positions to learn, and an odd head is refused before anything is made', () => {
     const model = new SparseMoELanguageModel({ ...config, positions: 'rope' }, createStreams(1).init)
     expect(model.namedParameters().some(([name]) => /position/.test(name))).toBe(false)
-    expect(() => validateConfig({ ...presets.default, nEmbed: 15, nHead: 3, positions: 'rope' })).toThrow(
+    expect(() => validateConfig({ ...presets.corrected, nEmbed: 15, nHead: 3, positions: 'rope' })).toThrow(
       /positions: got rope with a head of 5/,
     )
     expect(() => new MultiHeadAttention(15, 3, 4, createStreams(1).init, { rope: true })).toThrow(/an even number/)

@@ -1,7 +1,7 @@
 import { createStreams, presets, SparseMoELanguageModel, tf } from 'makemoe'
 import { describe, expect, test } from 'vitest'
 
-const config = { ...presets.default, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 6, numExperts: 4, dropout: 0, vocabSize: 7 }
+const config = { ...presets.corrected, nEmbed: 16, nHead: 2, nLayer: 2, blockSize: 6, numExperts: 4, dropout: 0, vocabSize: 7 }
 const ctx = { training: false, streams: createStreams(1) }
 
 describe('tied embeddings', () => {

@@ -1,7 +1,8 @@
-import { compile, createStreams, crossEntropy, Dataset, Embedding, Linear, Module, presets, type Tensor, Trainer, tf } from 'makemoe'
+import { compile, createStreams, crossEntropy, Dataset, Embedding, Linear, Module, type Tensor, Trainer, tf } from 'makemoe'
 import type { Compile } from 'makemoe/dist/makemoe/train/compile'
 import { eager } from 'makemoe/dist/makemoe/train/compile'
 import { describe, expect, test } from 'vitest'
+import { twoLayers } from '../../support'
 
 /** Decides by a value, which no graph can, or adds up shapes that do not fit. */
 class Faulty extends Module {
@@ -40,7 +41,7 @@ const dataset = new Dataset(
   Int32Array.from({ length: 200 }, (_, i) => i % 5),
   4,
 )
-const config = { ...presets.tiny, batchSize: 2, steps: 1, evalIters: 1 }
+const config = { ...twoLayers, batchSize: 2, steps: 1, evalIters: 1 }
 
 describe("a model of one's own", () => {
   const trainerOf = (fault: 'reads' | 'shapes', compileStep: Compile) =>

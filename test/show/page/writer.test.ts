@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 
 const tokenizer = CharTokenizer.fromText('\n abcde<')
 const config = {
-  ...presets.default,
+  ...presets.corrected,
   vocabSize: 8,
   blockSize: 8,
   nEmbed: 16,

@@ -6,7 +6,7 @@ import { expectClose } from '../../../support'
 const streams = createStreams(8)
 const ctx: Context = { training: true, streams }
 const random = (...shape: number[]): Tensor => tf.randomNormal(shape, 0, 1, 'float32', 12) as Tensor
-const tiny = { ...presets.default, nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 4, vocabSize: 5, dropout: 0, numExperts: 4 }
+const tiny = { ...presets.corrected, nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 4, vocabSize: 5, dropout: 0, numExperts: 4 }
 
 /** The records of one forward pass, layer by layer. */
 function observe(config: object, training = true): RoutingRecord[] {
