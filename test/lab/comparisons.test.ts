@@ -4,7 +4,7 @@ import { changedBy, equalConditions } from 'makemoe/dist/lab/variants'
 import { describe, expect, test } from 'vitest'
 
 const questions = Object.entries(comparisons) as [string, (config: Config) => Record<string, Variant>][]
-const shared = { ...presets.default }
+const shared = { ...presets.corrected }
 
 /** Questions that start from a model of their own. */
 const ownStart = ['scale', 'recipe', 'hash']

@@ -4,7 +4,7 @@ import { balancedTable, byBalancedTable, byLastTwo, byPosition, sigmoidGate } fr
 import { expect, test } from 'vitest'
 import { expectClose, expectGradient } from '../support'
 
-const config: LanguageModelConfig = { ...presets.default, nEmbed: 4, nHead: 2, blockSize: 3, numExperts: 6, topK: 2, vocabSize: 5 }
+const config: LanguageModelConfig = { ...presets.corrected, nEmbed: 4, nHead: 2, blockSize: 3, numExperts: 6, topK: 2, vocabSize: 5 }
 const ids = tf.tensor2d(
   [
     [1, 2, 1],

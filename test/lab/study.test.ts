@@ -20,7 +20,7 @@ import { afterAll, expect, test } from 'vitest'
 const text = 'the quick brown fox jumps over the lazy dog. '.repeat(20)
 const tokenizer = CharTokenizer.fromText(text)
 const tiny = { nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 8, batchSize: 2, numExperts: 4, steps: 8, evalInterval: 4, evalIters: 1 } as const
-const config = validateConfig({ ...presets.default, ...tiny })
+const config = validateConfig({ ...presets.corrected, ...tiny })
 const folder = mkdtempSync(join(tmpdir(), 'makemoe-study-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const options = {

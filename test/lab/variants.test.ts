@@ -2,12 +2,12 @@ import { presets } from 'makemoe'
 import { changedBy, scaledRate, usualMultiples } from 'makemoe/dist/lab/variants'
 import { expect, test } from 'vitest'
 
-const shared = { ...presets.default }
+const shared = { ...presets.corrected }
 
 test('a variant changes what it names and nothing else; parts are no field of the config', () => {
   const changed = changedBy(shared, { router: 'topk', parts: {} })
   expect(changed).toEqual({ ...shared, router: 'topk' })
-  expect(shared).toEqual(presets.default)
+  expect(shared).toEqual(presets.corrected)
 })
 
 test('multiples of a rate have no digits of rounding', () => {
