@@ -1,5 +1,5 @@
 // Opens each notebook as somebody does who has just cloned the project: nothing run, nothing trusted. Every figure of its outputs and
-// every drawing must be a picture on the page, and none wider than its place.
+// every drawing must be a picture on the page, and none wider than its place. The list of files shows whole names.
 // node test/notebooks/at-first-sight.mjs [FOLDER for screenshots [light|dark [WIDTH [NOTEBOOK]]]]; a line for each notebook.
 // Run by .ci/run.
 import assert from 'node:assert'
@@ -25,8 +25,44 @@ const seenOutputs = () =>
     }
   })
 
+/** Names in the list of files; those that are cut. */
+const listedNames = () =>
+  [...document.querySelectorAll('.jp-DirListing-itemText')].map((item) => {
+    const isCut = [item, ...item.querySelectorAll('*')].some(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth && clientWidth > 0)
+    return { name: item.textContent, isCut }
+  })
+
 let failed = 0
 await withJupyterLab(committedNotebooks, { dark: theme === 'dark' }, async (browser, address) => {
+  if (!only) {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
+    try {
+      await page.goto(address(''))
+      await page.waitForSelector('.jp-DirListing-itemText', { timeout: 60_000 })
+      await page.waitForTimeout(3000)
+      const listed = await page.evaluate(listedNames)
+      const expected = Object.keys(committedNotebooks).map((name) => `${name}.ipynb`)
+      assert.deepEqual(
+        listed
+          .map(({ name }) => name)
+          .filter((name) => name.endsWith('.ipynb'))
+          .sort(),
+        expected.sort(),
+        'names in the list',
+      )
+      assert.deepEqual(
+        listed.filter(({ isCut }) => isCut).map(({ name }) => name),
+        [],
+        'names that are cut',
+      )
+      console.log(`the list of files: ${expected.length} whole names`)
+    } catch (error) {
+      failed++
+      console.log(`the list of files: FAILED: ${error.message}`)
+    } finally {
+      await page.close()
+    }
+  }
   for (const [name, notebook] of Object.entries(committedNotebooks)) {
     if (only && name !== only) continue
     const drawings = notebook.cells.filter(({ cell_type, source }) => cell_type === 'markdown' && [source].flat().join('').startsWith('!['))

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { writeLabDefaults } from 'makemoe/dist/cli/lab-defaults'
 import { chromium } from 'playwright-core'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -14,7 +15,7 @@ export const committedNotebooks = Object.fromEntries(
 )
 
 /**
- * Starts JupyterLab on copies of notebooks and hands the visitor a browser and the address of each.
+ * Starts JupyterLab on copies of notebooks and hands the visitor a browser and the address of each, and of JupyterLab without a name.
  * Copies, so that the browser saves nothing into the project; below the project, so that its packages are found; with Jupyter's data in a
  * folder of their own, so that nothing is trusted because this machine has seen it before.
  * @param notebooks by name
@@ -30,6 +31,7 @@ export async function withJupyterLab(notebooks, { dark = false, env = {} }, visi
   for (const [name, notebook] of Object.entries(notebooks)) write('notebooks', `${name}.ipynb`, notebook)
   symlinkSync(join(root, 'data'), join(scratch, 'data'))
   cpSync(join(root, 'notebooks/images'), join(scratch, 'notebooks/images'), { recursive: true })
+  writeLabDefaults(join(root, '.venv/share/jupyter/lab/settings'), join(scratch, 'workspaces')) // as `npm start` does
   // Without windowing all cells are on the page at once.
   write('settings/@jupyterlab/notebook-extension', 'tracker.jupyterlab-settings', { windowingMode: 'none' })
   const theme = dark ? 'JupyterLab Dark' : 'JupyterLab Light'
@@ -62,7 +64,7 @@ export async function withJupyterLab(notebooks, { dark = false, env = {} }, visi
     const quiet = ['--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync']
     const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
     browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', ...quiet] })
-    await visit(browser, (name) => `${base}/lab/workspaces/${name}/tree/${name}.ipynb?token=${token}`)
+    await visit(browser, (name) => `${base}/lab${name ? `/workspaces/${name}/tree/${name}.ipynb` : ''}?token=${token}`)
   } finally {
     await browser?.close()
     jupyter.removeAllListeners('close')
