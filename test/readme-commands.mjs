@@ -1,6 +1,6 @@
 // Runs each command line that the README shows, as it stands but for placeholders and smaller numbers, one after the other in this checkout.
-// node test/readme-commands.mjs [WORD...]: of the lines, only those that contain one of the words. Prints a line for each; a line that it does not know fails.
-// Run by .ci/run.
+// node test/readme-commands.mjs [WORD...] [--without WORD...]: of the lines, only those that contain one of the words, and none of the others.
+// Prints a line for each; a line that it does not know fails. Run by .ci/run.
 import assert from 'node:assert'
 import { spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -152,8 +152,13 @@ const commands = [
 ]
 
 const words = process.argv.slice(2)
+const end = words.includes('--without') ? words.indexOf('--without') : words.length
+const [wanted, unwanted] = [words.slice(0, end), words.slice(end + 1)]
+const contains = (line, some) => some.some((word) => line.includes(word))
+const chosen = lines.filter((line) => (wanted.length === 0 || contains(line, wanted)) && !contains(line, unwanted))
+assert(chosen.length > 0, 'expected words of which the README has lines')
 let failed = 0
-for (const line of lines.filter((each) => words.length === 0 || words.some((word) => each.includes(word)))) {
+for (const line of chosen) {
   const start = Date.now()
   try {
     const [, command] = commands.find(([pattern]) => pattern.test(line)) ?? assert.fail(`the test does not know: ${line}`)

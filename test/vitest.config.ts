@@ -11,11 +11,16 @@ import { testsOf } from './tests-of'
 /** What breaks first is tested first. */
 const first = ['makemoe/moe', 'makemoe/nn', 'makemoe/model', 'makemoe', 'engine', 'runs', 'lab', '']
 
+/** Of the slow ones the longest start first, so that the other process is not left idle in the end. */
+const longest = ['runs/cluster/faults', 'faults/kill', 'runs/cluster/agreement', 'engine/graph/memory']
+
 class MostLikelyFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification): number => {
       const path = relative(__dirname, moduleId)
-      return first.findIndex((folder) => path.startsWith(folder)) + (path.includes('.slow.') ? first.length : 0)
+      const place = (folders: readonly string[]): number => folders.findIndex((folder) => path.startsWith(folder))
+      if (!path.includes('.slow.')) return place(first) - first.length
+      return place(longest) === -1 ? longest.length + place(first) : place(longest)
     }
     return [...files].sort((a, b) => rank(a) - rank(b) || a.moduleId.localeCompare(b.moduleId))
   }
