@@ -1,6 +1,6 @@
 /**
  * Saturation over a run: how many of the final choices of experts each of its checkpoints makes already (Muennighoff et al. 2024, OLMoE,
- * section 5.1). The checkpoints are loaded one after the other into the model, which gets its finalWeights weights back.
+ * section 5.1). The checkpoints are loaded one after the other into the model, which gets its own weights back.
  */
 import { CheckpointError } from '../base/errors'
 import { type HasWeights, loadStateDict, stateDictOf } from '../makemoe/train/state-dict'
