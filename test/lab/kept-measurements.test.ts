@@ -53,6 +53,17 @@ function decisive({ name, deviation, partsSource, ...rest }: Conditions): string
   return partsSource === undefined ? undefined : JSON.stringify({ ...rest, name, partsSource })
 }
 
+const base: Conditions = {
+  ids: Array(40).fill(1),
+  trainTokens: 36,
+  vocabSize: 4,
+  eager: true,
+  partsSource: undefined,
+  name: 'a',
+  deviation: undefined,
+  changes: {},
+}
+
 describe('kept measurements', () => {
   test('text, its split, vocabulary, compilation, config, seed, and the source and name of parts: each counts', () => {
     fc.assert(
@@ -78,16 +89,6 @@ describe('kept measurements', () => {
   })
   test('step times are measured again where the way of timing or a variant is another', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'makemoe-kept-'))
-    const base: Conditions = {
-      ids: Array(40).fill(1),
-      trainTokens: 36,
-      vocabSize: 4,
-      eager: true,
-      partsSource: undefined,
-      name: 'a',
-      deviation: undefined,
-      changes: {},
-    }
     let measured = 0
     const times = (changes: Partial<Conditions>, timing: object) =>
       kept(folder, { ...base, ...changes }).times([plan({ ...base, ...changes })], timing, async () => ({ a: ++measured }))
@@ -102,16 +103,6 @@ describe('kept measurements', () => {
     'a file that holds %s is refused',
     (text) => {
       const folder = mkdtempSync(join(tmpdir(), 'makemoe-kept-'))
-      const base: Conditions = {
-        ids: Array(40).fill(1),
-        trainTokens: 36,
-        vocabSize: 4,
-        eager: true,
-        partsSource: undefined,
-        name: 'a',
-        deviation: undefined,
-        changes: {},
-      }
       kept(folder, base).keep(plan(base), result)
       const [file = ''] = readdirSync(join(folder, 'measurements'))
       writeFileSync(join(folder, 'measurements', file), text)
