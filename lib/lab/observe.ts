@@ -25,7 +25,7 @@ export type LayerTensors = {
   readonly metrics: Readonly<Record<string, Tensor>>
 }
 
-/** A pass with what was totals in it. */
+/** A pass with what was observed in it. */
 export type Observed<R extends Tensor> = {
   readonly result: R
   readonly layers: LayerTensors[]
