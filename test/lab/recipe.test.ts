@@ -29,6 +29,7 @@ test("the project's own steps are valid in any order, and each changes what it w
     expect(Object.keys(to), name).toEqual(Object.keys(from))
     expect(to, name).not.toEqual(from)
   }
+  expect(Object.assign({}, presets.corrected, ...recipe.map(({ to }) => to))).toEqual(presets.default)
   expect(recipeFields(steps)).toEqual(['router', 'dropout', 'norm'])
   expect(new Set(recipe.map(({ name }) => name)).size).toBe(recipe.length)
 })
