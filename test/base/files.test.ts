@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdtempSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -12,6 +12,14 @@ test('writeFileAtomic leaves no partial file', () => {
   writeFileAtomic(join(folder, 'deep', 'file.txt'), 'all')
   expect(readFileSync(join(folder, 'deep', 'file.txt'), 'utf8')).toBe('all')
   expect(readdirSync(join(folder, 'deep'))).toEqual(['file.txt'])
+})
+
+test('what was there is replaced, not written over: whoever has it open reads it to its end', () => {
+  const [file, sameFile] = [join(folder, 'replaced'), join(folder, 'as-it-was')]
+  writeFileSync(file, 'before')
+  linkSync(file, sameFile)
+  writeFileAtomic(file, 'after')
+  expect([file, sameFile].map((name) => readFileSync(name, 'utf8'))).toEqual(['after', 'before'])
 })
 
 test('two processes that write to one file both succeed, and one of them is there whole', async () => {
