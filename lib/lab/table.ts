@@ -1,4 +1,5 @@
 /** Tables of text: columns of equal width, numbers, differences. */
+import { codePointCount } from '../base/characters'
 import type { PairedDifference } from './statistics'
 
 /** A difference from a baseline; none in the baseline's own row. */
@@ -18,11 +19,13 @@ export function describeDifference({ difference, identical }: DescribedDifferenc
   return identical ? 'identical' : `${signed(difference.mean)} ± ${digits(difference.standardError, 4)}`
 }
 
+const space = (cell: string, width = 0): string => ' '.repeat(width - codePointCount(cell))
+
 /** Columns of equal width: the first to the left, the others to the right. */
 export function aligned(lines: readonly (readonly string[])[]): string {
-  const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => codePointCount(line[column] ?? ''))))
   return lines
-    .map((line) => line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  '))
+    .map((line) => line.map((cell, i) => (i === 0 ? cell + space(cell, widths[i]) : space(cell, widths[i]) + cell)).join('  '))
     .join('\n')
 }
 

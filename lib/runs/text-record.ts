@@ -1,7 +1,9 @@
 /** The record of the text that a run learns from, by which a resumed run knows it again. */
+
 import { createHash } from 'node:crypto'
+import { codePointCount } from '../base/characters'
 import { type Dataset, usualTrainTokens } from '../makemoe/text/dataset'
-import { codePointCount, decoderOf, partsOf, type Tokenizer } from '../makemoe/text/tokenizer'
+import { decoderOf, partsOf, type Tokenizer } from '../makemoe/text/tokenizer'
 import type { TextRecord } from './checkpoint'
 
 /** The text that a dataset was made from, decoded some tokens at a time, and where it is split if not after the usual share. */

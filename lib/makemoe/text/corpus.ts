@@ -7,9 +7,9 @@ import { constants } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { messageOf } from '../../base/assertions'
+import { codePointCount } from '../../base/characters'
 import { TextError } from '../../base/errors'
 import { commandLine } from '../../base/installed'
-import { codePointCount } from './tokenizer'
 
 /** Bytes that are read at a time. */
 const pieceSize = 1 << 20

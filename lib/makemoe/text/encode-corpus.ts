@@ -1,6 +1,7 @@
 /** A corpus as token ids, in as little memory as the vocabulary allows: a byte each up to 256 tokens, two up to 65,536, else four. */
+import { codePointCount } from '../../base/characters'
 import type { Corpus } from './corpus'
-import { codePointCount, encodeText, type TokenIds, type Tokenizer } from './tokenizer'
+import { encodeText, type TokenIds, type Tokenizer } from './tokenizer'
 
 /** What encoding needs of a tokenizer. */
 export type Encoder = Pick<Tokenizer, 'vocabSize' | 'piecewise' | 'encode'>

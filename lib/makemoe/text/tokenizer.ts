@@ -1,4 +1,5 @@
 /** What a tokenizer is: it turns text into token ids and back. */
+import { codePointCount } from '../../base/characters'
 import { ConfigError, TextError } from '../../base/errors'
 
 /** The token ids of a text. */
@@ -78,14 +79,4 @@ export function checkTokenizer(tokenizer: Tokenizer): void {
   if (!Number.isInteger(vocabSize) || vocabSize < 1) throw new ConfigError(`tokenizer: got the vocabSize ${vocabSize}, expected at least 1`)
   const missing = (['encode', 'decode', 'state'] as const).find((name) => typeof tokenizer[name] !== 'function')
   if (missing) throw new ConfigError(`tokenizer: got one without ${missing}(), expected encode, decode, vocabSize and state`)
-}
-
-/** The number of characters in a string; its `length` counts those beyond U+FFFF, such as emoji, twice. */
-export function codePointCount(text: string): number {
-  let count = text.length
-  for (let i = 0; i < text.length - 1; i++) {
-    const isPair = (text.charCodeAt(i) & 0xfc00) === 0xd800 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00
-    if (isPair) count--
-  }
-  return count
 }

@@ -2,11 +2,13 @@
  * The tokenizers by name: option `--tokenizer`. A new one is a file beside these and a line here; one of a person's own is passed by value
  * (`startRun`) or exported from a file of parts (`export const tokenizer`).
  */
+
 import { isOneOf, keysOf } from '../../base/assertions'
+import { codePointCount } from '../../base/characters'
 import { CheckpointError, ConfigError } from '../../base/errors'
 import { ByteTokenizer } from './byte-tokenizer'
 import { CharTokenizer } from './char-tokenizer'
-import { codePointCount, type Tokenizer, type TokenizerKind } from './tokenizer'
+import type { Tokenizer, TokenizerKind } from './tokenizer'
 import { WordTokenizer } from './word-tokenizer'
 
 /** The tokenizers by name. */

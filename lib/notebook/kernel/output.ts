@@ -3,6 +3,7 @@
  * them. Beyond a limit the rest is counted and not sent.
  */
 import { StringDecoder } from 'node:string_decoder'
+import { codePointCount, wholeEnd } from '../../base/characters'
 
 export type StreamName = 'stdout' | 'stderr'
 
@@ -41,7 +42,11 @@ export class Output {
     const text = this.waiting.join('')
     this.waiting = []
     this.waitingLength = 0
-    for (let at = 0; at < text.length; at += pieceLimit) this.send(this.name, text.slice(at, at + pieceLimit))
+    for (let at = 0; at < text.length; ) {
+      const end = wholeEnd(text, at + pieceLimit)
+      this.send(this.name, text.slice(at, end))
+      at = end
+    }
   }
 
   /** The cell has ended: all is sent, and a line says what was not. */
@@ -56,8 +61,8 @@ export class Output {
 
   private add(name: StreamName, text: string): void {
     if (text === '') return
-    const shown = text.slice(0, Math.max(0, limit - this.total))
-    this.total += shown.length
+    const shown = text.slice(0, wholeEnd(text, Math.max(0, limit - this.total)))
+    this.total = shown.length < text.length ? limit : this.total + shown.length
     if (shown.length < text.length) this.leaveOut(text.slice(shown.length))
     if (shown === '') return
     if (name !== this.name) {
@@ -72,7 +77,7 @@ export class Output {
   }
 
   private leaveOut(text: string): void {
-    this.leftOut.characters += text.length
+    this.leftOut.characters += codePointCount(text)
     for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) this.leftOut.lines++
     // After the cell's end, from a timer say.
     this.timer ??= setTimeout(() => this.end(), 1000)

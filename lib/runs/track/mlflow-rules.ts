@@ -16,7 +16,7 @@ const isName = (name: string): boolean =>
  */
 export function acceptable(kind: Kind, name: string, value: string, refuse: (sentence: string) => void): boolean {
   if (!isName(name)) {
-    const shown = JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name)
+    const shown = JSON.stringify([...name].length > 60 ? `${[...name].slice(0, 60).join('')}…` : name)
     refuse(
       `${kind} ${shown} is not sent: MLflow takes names of 1 to ${longestName} letters, digits, spaces and _ - . : /, and no empty, . or .. between two /`,
     )

@@ -1,5 +1,7 @@
 /** What all figures share. A figure is a plain plotly object: data and layout, nothing that runs. */
+
 import { at } from '../../base/assertions'
+import { codePointCount } from '../../base/characters'
 
 /** A plotly figure. */
 export interface Figure {
@@ -95,7 +97,7 @@ export function inLines(name: string, length = 18): string {
   const lines: string[] = []
   for (const word of name.replaceAll(' = ', '\u00a0=\u00a0').split(' ')) {
     const last = lines.at(-1)
-    if (last !== undefined && last.length + word.length < length) lines[lines.length - 1] = `${last} ${word}`
+    if (last !== undefined && codePointCount(last) + codePointCount(word) < length) lines[lines.length - 1] = `${last} ${word}`
     else lines.push(word)
   }
   return lines.join('<br>')
