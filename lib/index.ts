@@ -109,6 +109,7 @@ export { type Comparison, readComparison } from './lab/comparison-file'
 export { comparisonTable, summarize } from './lab/summary'
 export { comparisons } from './lab/comparisons'
 export type { Variant, Variants } from './lab/variants'
+export { study, type Study, type StudyOptions } from './lab/study'
 export { tune, type Trial, tuningTable } from './lab/tuning'
 
 // Pictures

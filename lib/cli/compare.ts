@@ -4,22 +4,17 @@ import { type Command, Option } from 'commander'
 import { at, isOneOf, keysOf } from '../base/assertions'
 import { sourceVersion } from '../base/code-version'
 import { ConfigError } from '../base/errors'
-import { writeFileAtomic } from '../base/files'
 import { nearest } from '../base/nearest'
 import { inBits } from '../base/numbers'
-import { comparisonFormat } from '../lab/comparison-file'
 import { type ComparisonName, comparisons, type TextCounts, textCounts } from '../lab/comparisons'
-import { recipeFields, worthOfSteps, worthTable } from '../lab/recipe'
-import { endCurves, namedByLength, referenceLengths, type Study, study } from '../lab/study'
-import { comparisonTable, describeComparison } from '../lab/summary'
-import { tuningTable } from '../lab/tuning'
+import { recipeFields } from '../lab/recipe'
+import { referenceLengths, type Study, study } from '../lab/study'
+import { describeComparison } from '../lab/summary'
 import { usualMultiples, type Variants } from '../lab/variants'
 import { type Config, preset, validateConfig } from '../makemoe/config'
 import { datasetOf } from '../makemoe/text/dataset'
 import { type TokenizerName, tokenizers } from '../makemoe/text/tokenizers'
-import { comparisonCurves, comparisonLosses } from '../show/plot/comparison'
-import type { Figure } from '../show/plot/figure'
-import { figurePage } from '../show/plot/html'
+import { tablesOf, writeComparison } from './comparison-report'
 import { compiler } from './compiler'
 import { natural, naturals, positives } from './option-values'
 import { addCommand, addConfigOptions, addEagerOption, configOptions, presetOption, tokenizerOption } from './options'
@@ -151,46 +146,13 @@ async function compareVariants(config: Config, options: CompareCommandOptions): 
     console.log(`stopped by ${signal.reason} after ${trained} of ${all} trainings; the same command continues`)
     return stoppedStatus(signal)
   }
-  const file = multiples ? `${name}-tuned` : name
-  const note = tablesOf(found, options.what)
-  console.log(`\n${note}\n`)
-  writeFileAtomic(join(folder, `${file}.json`), `${jsonOf({ format: comparisonFormat, name, config, seeds, ...found })}\n`)
-  writeFileAtomic(join(folder, `${file}.html`), figurePage(figuresOf(found), { title: `${name}: comparison`, note }))
-  const shown = relative(process.cwd(), folder) || folder
-  console.log(`saved in ${join(shown, `${file}.json`)}, figures in ${join(shown, `${file}.html`)}`)
+  const table = tablesOf(found, options.what === 'recipe')
+  console.log(`\n${table}\n`)
+  const files = writeComparison(join(folder, multiples ? `${name}-tuned` : name), found, { name, config, seeds }, table)
+  const [json, figures] = files.map((file) => relative(process.cwd(), file))
+  console.log(`saved in ${json}, figures in ${figures}`)
   return 0
 }
-
-/** Everything that a person reads of a comparison. */
-function tablesOf({ rows, measurements, trials }: Study, what: ComparisonName | undefined): string {
-  const worth = what === 'recipe' ? [worthTable(worthOfSteps(measurements))] : []
-  return [...(trials.length > 0 ? [tuningTable(trials)] : []), comparisonTable(rows), ...worth].join('\n\n')
-}
-
-/** The final losses, and losses against what they cost: over a training, or over trainings of several lengths. */
-function figuresOf({ measurements }: Study): Figure[] {
-  const several = new Set(measurements.map(({ steps }) => steps)).size > 1
-  const curves = several ? endCurves(measurements) : measurements
-  return [
-    comparisonLosses(namedByLength(measurements)),
-    ...(['steps', 'FLOPs', 'seconds'] as const).map((cost) => comparisonCurves(curves, cost)),
-  ]
-}
-
-/** A comparison's file: parts are functions, of which the text is kept. */
-const jsonOf = ({ variants, rows, measurements, trials, reference, ...others }: Study & Readonly<Record<string, unknown>>): string =>
-  JSON.stringify(
-    {
-      ...others,
-      variants,
-      rows,
-      measurements,
-      ...(trials.length > 0 ? { trials } : {}),
-      ...(reference.length > 0 ? { reference } : {}),
-    },
-    (_, value: unknown) => (typeof value === 'function' ? String(value) : value),
-    1,
-  )
 
 /** @throws ConfigError if an option sets what the recipe sets */
 function refuseRecipeFields(what: ComparisonName | undefined, given: Partial<Config>): void {

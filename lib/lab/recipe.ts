@@ -28,21 +28,39 @@ export const recipe: readonly RecipeStep[] = [
   { name: 'qk-norm', from: { qkNorm: 'none' }, to: { qkNorm: 'rms' } },
 ]
 
-/** The config fields that the recipe sets, which no option can set beside it. */
-export const recipeFields = (steps = recipe): (keyof Fields)[] => [...new Set(steps.flatMap(({ to }) => keysOf(to)))]
+/** What was tried beside them and is not in the default: changes of the whole recipe. */
+export const triedBeside: Readonly<Record<string, Fields>> = {
+  'router topk': { router: 'topk' },
+  'router hash': { router: 'hash' },
+  xavier: { initialization: 'xavier' },
+  muon: { optimizer: 'muon' },
+  rmsnorm: { norm: 'rms' },
+  relu2: { expert: 'relu2' },
+  swiglu: { expert: 'swiglu' },
+  'tied embeddings': { embeddings: 'tied' },
+  trigrams: { ngram: 3 },
+  wsd: { schedule: 'wsd' },
+}
+
+/** The config fields that the recipe and what was tried set, which no option can set beside them. */
+export const recipeFields = (steps = recipe, tried = triedBeside): (keyof Fields)[] => [
+  ...new Set([...steps.map(({ to }) => to), ...Object.values(tried)].flatMap((fields) => keysOf(fields))),
+]
 
 const start = 'corrected'
 const added = ({ name }: RecipeStep): string => `+ ${name}`
+const beside = (name: string): string => `all and ${name}`
 const without = ({ name }: RecipeStep): string => `all but ${name}`
 
-/** The start, each step added to those before it, and all steps but one; all but the last are there already. */
-export function recipeVariants(steps: readonly RecipeStep[] = recipe): Variants {
+/** The start, each step added to those before it, all steps but one (all but the last are there already), and all with what was tried. */
+export function recipeVariants(steps = recipe, tried = triedBeside): Variants {
   const before = Object.assign({}, ...steps.map(({ from }) => from)) as Fields
   const having = (has: (i: number) => boolean): Fields => Object.assign({}, before, ...steps.filter((_, i) => has(i)).map(({ to }) => to))
   return {
     [start]: before,
     ...Object.fromEntries(steps.map((step, last) => [added(step), having((i) => i <= last)])),
     ...Object.fromEntries(steps.slice(0, -1).map((step, out) => [without(step), having((i) => i !== out)])),
+    ...Object.fromEntries(Object.entries(tried).map(([name, change]) => [beside(name), { ...having(() => true), ...change }])),
   }
 }
 
@@ -55,8 +73,12 @@ export interface StepWorth {
   readonly last: PairedDifference
 }
 
-/** What each step is worth, over the seeds that both of its variants have. */
-export function worthOfSteps(measurements: readonly Measurement[], steps: readonly RecipeStep[] = recipe): StepWorth[] {
+/** What each step is worth, and what was tried, over the seeds that both of two variants have. */
+export function worthOfSteps(
+  measurements: readonly Measurement[],
+  steps = recipe,
+  tried = triedBeside,
+): { readonly steps: StepWorth[]; readonly beside: { readonly name: string; readonly difference: PairedDifference }[] } {
   const lossesOf = (variant: string): Map<number, number> =>
     new Map(measurements.flatMap((each) => (each.variant === variant ? [[each.seed, each.validationLoss]] : [])))
   const difference = (withIt: string, withoutIt: string): PairedDifference => {
@@ -65,17 +87,25 @@ export function worthOfSteps(measurements: readonly Measurement[], steps: readon
   }
   const names = [start, ...steps.map(added)]
   const whole = at(names, steps.length)
-  return steps.map((step, i) => ({
-    name: step.name,
-    added: difference(added(step), at(names, i)),
-    last: difference(whole, i === steps.length - 1 ? at(names, i) : without(step)),
-  }))
+  return {
+    steps: steps.map((step, i) => ({
+      name: step.name,
+      added: difference(added(step), at(names, i)),
+      last: difference(whole, i === steps.length - 1 ? at(names, i) : without(step)),
+    })),
+    beside: keysOf(tried).map((name) => ({ name, difference: difference(beside(name), whole) })),
+  }
 }
 
-/** What each step is worth, as text. */
-export function worthTable(worths: readonly StepWorth[]): string {
+/** What each step is worth, and what was tried, as text. */
+export function worthTable({ steps, beside }: ReturnType<typeof worthOfSteps>): string {
   const mark = (difference: PairedDifference): string =>
     `${describeDifference({ difference, identical: false })}${difference.withinNoise ? ' ~' : '  '}`
-  const rows = worths.map(({ name, added, last }) => [name, mark(added), mark(last)])
-  return `${aligned([['step', 'added in this order', 'left out of all'], ...rows])}\n\nvalidation loss with the step minus without it: mean ± its standard error over the seeds; ~ within noise. Where both columns agree, the order does not matter.`
+  const worth = steps.map(({ name, added, last }) => [name, mark(added), mark(last)])
+  const tried = beside.map(({ name, difference }) => [name, mark(difference)])
+  return [
+    aligned([['step', 'added in this order', 'left out of all'], ...worth]),
+    ...(tried.length > 0 ? [aligned([['tried beside', 'added to all'], ...tried])] : []),
+    'validation loss with it minus without it: mean ± its standard error over the seeds; ~ within noise. Where both columns of a step agree, the order does not matter.',
+  ].join('\n\n')
 }

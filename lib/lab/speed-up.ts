@@ -7,7 +7,7 @@
  */
 import { at } from '../base/assertions'
 import { mean } from '../base/numbers'
-import type { Measurement } from './measurement'
+import type { Measurement, TrainingResult } from './measurement'
 import { deviation } from './statistics'
 import type { SpeedUp, StepsToLoss, SummaryRow } from './summary'
 
@@ -45,11 +45,11 @@ const places: readonly StepsToLoss['place'][] = ['measured', 'extrapolated', 'be
 export function withSpeedUps(
   rows: readonly SummaryRow[],
   measurements: readonly Measurement[],
-  reference: readonly Measurement[],
+  reference: readonly TrainingResult[],
 ): SummaryRow[] {
   const [base] = rows
   if (!base) return []
-  const all = [...measurements.filter(({ variant }) => variant === base.variant), ...reference]
+  const all: TrainingResult[] = [...measurements.filter(({ variant }) => variant === base.variant), ...reference]
   const lengths = new Set(all.map(({ steps }) => steps)).size
   const curveOf = (seed: number): { steps: number; loss: number }[] =>
     all

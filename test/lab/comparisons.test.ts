@@ -92,6 +92,13 @@ test.each<[keyof typeof comparisons, Partial<Config>]>([
   for (const [name, variant] of variants) expect(() => validateConfig(changedBy(config, variant)), name).not.toThrow()
 })
 
+test.each(Object.entries<Config>(presets))('every question can be asked of the preset %s', (_, config) => {
+  for (const [question, variantsOf] of questions) {
+    const variants = named(variantsOf(config))
+    for (const [name, variant] of variants) expect(() => validateConfig(changedBy(config, variant)), `${question}: ${name}`).not.toThrow()
+  }
+})
+
 test('the question hash: frozen, rates, layers, gates and what is hashed; a balanced table only of a text', () => {
   const text = textCounts(
     new Dataset(
