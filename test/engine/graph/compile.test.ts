@@ -373,6 +373,11 @@ describe('traces', () => {
     expect(f.traces).toBe(3)
     expect(events).toEqual([false, true, false, true, false, true])
   })
+  test('another dtype of the same shape is traced anew', () => {
+    const half = compile((x: Tensor) => tf.div(tf.cast(x, 'float32'), 2))
+    expect([tf.scalar(3), tf.scalar(3, 'int32')].map((x) => number(half(x)))).toEqual([1.5, 1.5])
+    expect(half.traces).toBe(2)
+  })
   test('dispose frees them, and the function can be called again', () => {
     const v = tf.variable(tf.scalar(3))
     const f: Compiled<(x: Tensor) => Tensor> = compile((x) => {
