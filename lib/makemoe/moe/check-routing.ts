@@ -9,9 +9,10 @@ const isTensor = (value: unknown): value is Tensor => value instanceof tf.Tensor
 
 /**
  * Checks what a router returned. N tokens, K choices, E experts.
+ * @returns it
  * @throws TensorError if tensors are missing or of another type; ShapeError if their shapes do not fit
  */
-export function checkRouting(routing: Routing, numExperts: number): void {
+export function checkRouting(routing: Routing, numExperts: number): Routing {
   const fields: Readonly<Record<string, unknown>> = { ...routing }
   const { experts, gates, logits } = fields
   if (!isTensor(experts) || !isTensor(gates) || !isTensor(logits)) {
@@ -25,4 +26,5 @@ export function checkRouting(routing: Routing, numExperts: number): void {
     const Fault = fits ? TensorError : ShapeError
     throw new Fault(`router: got { ${got.join(', ')} }, expected ${expected} with E = ${numExperts}`)
   }
+  return routing
 }

@@ -9,7 +9,7 @@ import { dropout } from '../nn/dropout'
 import { Module } from '../nn/module'
 import { idleParameterCount } from './active-parameters'
 import { wholeBatch } from './batch-share'
-import { expertCapacity } from './capacity'
+import { type CapacityOptions, capacityFactorOf, expertCapacity } from './capacity'
 import { checkRouting } from './check-routing'
 import type { MixtureContext } from './context'
 import type { BalancingState, DropPolicy, ExpertModule, RouterModule, Routing } from './contracts'
@@ -18,17 +18,9 @@ import type { DropPolicyName } from './parts'
 import { type Balancing, reportRouting } from './report-routing'
 
 /** Options of a SparseMoE; without any: no dropout, no capacity, no balancing. */
-export interface SparseMoEOptions extends Balancing {
+export interface SparseMoEOptions extends Balancing, CapacityOptions {
   /** The dropout rate behind the experts. */
   readonly dropout?: number
-  /** Capacity while training, as a multiple of the even share; undefined: no token is dropped. */
-  readonly capacityFactor?: number | undefined
-  /** The same in evaluation (ST-MoE: 1.25 and 2; Zoph et al. 2022, section 4); undefined: as `capacityMode` says. */
-  readonly evalCapacityFactor?: number | undefined
-  /** The capacity in evaluation without a factor of its own: none (`training`, the default), or training's (`always`), as in the original. */
-  readonly capacityMode?: 'training' | 'always'
-  /** Pairs that an expert may serve at least, however small the factor; default 1, the original's 0. */
-  readonly minCapacity?: number
   /** Which pairs are dropped. Default: `rank`; the original's: `order`. */
   readonly dropPolicy?: DropPolicyName | DropPolicy
   /** A token's other gates when one of its choices is dropped: as they were (`kept`, the default), or scaled to the same sum. */
@@ -48,6 +40,11 @@ export class SparseMoE extends Module {
   readonly balancing: BalancingState | undefined
   private readonly options: SparseMoEOptions
 
+  /**
+   * @param router chooses for each row [C] K of the experts
+   * @param experts E of them, each [rows, C] -> [rows, C]
+   * @throws ConfigError if a capacity is given to experts that choose
+   */
   constructor(router: RouterModule, experts: readonly ExpertModule[], options: SparseMoEOptions = {}) {
     super()
     const factor = options.capacityFactor ?? options.evalCapacityFactor
@@ -61,8 +58,10 @@ export class SparseMoE extends Module {
   }
 
   /**
+   * The gated sum of the chosen experts' outputs; what an expert drops is left out of it.
    * @param x [..., C]
    * @returns the same shape
+   * @throws TensorError, ShapeError if the router returns something else than a `Routing`
    */
   forward(x: Tensor, ctx: MixtureContext): Tensor {
     const { share = wholeBatch } = ctx
@@ -85,25 +84,16 @@ export class SparseMoE extends Module {
     const balancing = this.balancing?.bias
     const route = (bias?: Tensor): Routing =>
       this.router.forward(rows, ctx, balancing && bias ? tf.add(balancing, bias) : (bias ?? balancing))
-    const routing = ctx.intervene?.(route, ctx.layer ?? 0) ?? route()
-    checkRouting(routing, this.experts.length)
-    return routing
+    return checkRouting(ctx.intervene?.(route, ctx.layer ?? 0) ?? route(), this.experts.length)
   }
 
   private dropout(x: Tensor, ctx: MixtureContext): Tensor {
     return dropout(x, this.options.dropout ?? 0, ctx)
   }
 
-  /** The capacity factor that holds; undefined: no capacity. */
-  private capacityFactor(training: boolean): number | undefined {
-    const { capacityFactor, evalCapacityFactor, capacityMode = 'training' } = this.options
-    if (training) return capacityFactor
-    return evalCapacityFactor ?? (capacityMode === 'always' ? capacityFactor : undefined)
-  }
-
   private capacity({ experts }: Routing, { training }: MixtureContext): Capacity | undefined {
     const { minCapacity = 1, dropPolicy = 'rank' } = this.options
-    const factor = this.capacityFactor(training)
+    const factor = capacityFactorOf(this.options, training)
     if (factor === undefined) return undefined
     const [N, K] = matrixShape(experts, 'router: experts')
     return { limit: expertCapacity(N, K, this.experts.length, factor, minCapacity), policy: dropPolicy }
@@ -111,7 +101,7 @@ export class SparseMoE extends Module {
 
   /** Whether the output for one sequence of a batch is the same whatever the others are. */
   rowsAreIndependent(training: boolean): boolean {
-    return this.capacityFactor(training) === undefined && !this.router.looksAcrossTokens
+    return capacityFactorOf(this.options, training) === undefined && !this.router.looksAcrossTokens
   }
 
   /** Whether the router decides for a token by later ones too. */
