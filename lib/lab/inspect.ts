@@ -37,7 +37,7 @@ export interface InspectOptions extends Omit<MeasureOptions, 'onProgress'> {
 const saturationCharacters = 8192
 
 /**
- * Inspects a model.
+ * Inspects a model on the validation split: the load of each expert, what it chooses by, what it is worth, and how early the choices settled.
  * @throws ConfigError if its tokens are not characters; TensorError if no layer can be observed; whatever reason the signal has, if it stops the inspection
  */
 export async function inspect(model: InspectedModel, tokenizer: Tokenizer, dataset: Dataset, options: InspectOptions): Promise<Inspection> {

@@ -65,7 +65,8 @@ export function switchedOff({ nLayer, numExperts }: ExaminedModel['config'], off
 }
 
 /**
- * Measures all of it.
+ * What each expert is worth to the loss on the validation split: it is measured with each switched off, with the first choice alone, and
+ * with choices at random; in nats.
  * @throws whatever reason the signal has, if it stops the measurement
  */
 export async function knockOut(model: ExaminedModel, dataset: Dataset, options: MeasureOptions): Promise<KnockOut> {

@@ -160,8 +160,9 @@ function concatenated<A extends Int32Array | Float32Array>(parts: readonly A[], 
 }
 
 /**
- * Observes one forward pass.
+ * Observes one forward pass: what the router of each layer chose.
  * @param x token ids, int32 [B, T]
+ * @returns a record for each layer, in order; entropies in nats
  */
 export function observe(model: { forward(x: Tensor, ctx: MixtureContext): Tensor }, x: Tensor, ctx: MixtureContext): LayerObservation[] {
   const observation = new Observation()

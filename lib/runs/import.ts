@@ -13,6 +13,9 @@ import { decodeSafetensors } from './safetensors'
 /**
  * A state_dict that was saved from makeMoE.py's model, as a checkpoint. Sizes come from the shapes; what the shapes do not show
  * comes from `options` and the `makemoe` preset.
+ * @param bytes a safetensors file
+ * @param tokenizer of the text that it was trained on
+ * @throws CheckpointError if tensors are missing, left over, not finite, or of another vocabulary
  */
 export function importStateDict(bytes: Uint8Array, tokenizer: CharTokenizer, options: Partial<Config> = {}): Checkpoint {
   const state = withoutPrefix(decodeSafetensors(bytes))

@@ -12,7 +12,7 @@ import { checkPartNames, partNamesOf } from '../makemoe/part-names'
 import type { TokenizerKind } from '../makemoe/text/tokenizer'
 import type { Schedule } from '../makemoe/train/schedule'
 
-/** The parts that can be given; the model's are explained there. */
+/** The parts that can be passed by value: those of a model (`ModelParts`), and those of its training. */
 export interface Parts extends ModelParts {
   readonly optimizer?: MakeOptimizer | undefined
   readonly schedule?: Schedule | undefined

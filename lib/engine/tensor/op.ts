@@ -47,7 +47,11 @@ export function multiOp(
     .map((metadata) => node.createOutputTensor(metadata))
 }
 
-/** Runs one TensorFlow op with one output. */
+/**
+ * Runs one TensorFlow op with one output.
+ * @param attributes those that TensorFlow cannot infer from the inputs
+ * @throws TensorError if an input was disposed of; TensorFlow's own error if shapes or types do not fit the op
+ */
 export function op(name: string, inputs: readonly Tensor[], attributes: Readonly<Record<string, AttributeValue>> = {}): Tensor {
   return at(multiOp(name, inputs, 1, attributes), 0)
 }

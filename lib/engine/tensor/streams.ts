@@ -20,7 +20,7 @@ function streamKey(seed: number, name: string): number {
   return hash ^ (hash >>> 16)
 }
 
-/** One stream of random numbers. */
+/** One stream of random numbers: each draw follows from the key and the number of draws before it (Salmon et al. 2011, Philox). */
 export class RandomStream {
   /** From the seed and the name; two streams of one key draw the same. */
   readonly key: number

@@ -54,6 +54,7 @@ export class MultiHeadAttention extends Module {
   readonly keyNorm?: RmsNorm
   protected override readonly stateNames = { queryNorm: 'q_norm', keyNorm: 'k_norm' }
 
+  /** @throws ConfigError if nEmbed is not a multiple of nHead, or, with rope, a head's size is odd */
   constructor(
     readonly nEmbed: number,
     readonly nHead: number,
@@ -74,8 +75,10 @@ export class MultiHeadAttention extends Module {
   }
 
   /**
+   * Each position's values, weighted by how well their keys fit its query.
    * @param x [B, T, C], T at most blockSize
    * @returns [B, T, C]
+   * @throws ShapeError
    */
   forward(x: Tensor, ctx: ModelContext): Tensor {
     const T = at(x.shape, 1)

@@ -27,7 +27,10 @@ export interface MixtureModule extends Module {
   activeParameterCount?(topK: number): number
 }
 
-/** One layer of the model. */
+/**
+ * One layer of the model: $a = x + \mathrm{Attention}(\mathrm{Norm}_1(x))$, $y = a + \mathrm{MoE}(\mathrm{Norm}_2(a))$;
+ * [B, T, C] -> [B, T, C].
+ */
 export class Block<Attention extends AttentionModule = AttentionModule, Mixture extends MixtureModule = MixtureModule> extends Module {
   readonly attention: Attention
   readonly moe: Mixture

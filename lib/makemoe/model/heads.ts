@@ -23,7 +23,11 @@ function* indicesOf({ nEmbed, nHead }: HeadSizes, head: number, role: number): G
     for (let c = 0; c < nEmbed; c++) yield [d * nEmbed + c, c * 3 * nEmbed + role * nEmbed + head * headSize + d]
 }
 
-/** Queries, keys and values of all heads, [C, 3C], under PyTorch's names and in its layout, with the causal mask of each head. */
+/**
+ * Queries, keys and values of all heads under PyTorch's names and in its layout, with the causal mask of each head.
+ * @param qkv [C, 3C]
+ * @param state is filled: `<prefix>heads.<h>.query.weight` [headSize, C], and so on
+ */
 export function saveHeads(qkv: Variable, sizes: HeadSizes, state: StateDict, prefix: string): void {
   const { nEmbed, nHead, blockSize } = sizes
   const values = qkv.dataSync<'float32'>()
@@ -37,7 +41,12 @@ export function saveHeads(qkv: Variable, sizes: HeadSizes, state: StateDict, pre
   }
 }
 
-/** The reverse of `saveHeads`. @throws CheckpointError if a tensor is missing or has another shape */
+/**
+ * The reverse of `saveHeads`.
+ * @param qkv [C, 3C], which gets the values
+ * @param state what is read is taken out of it
+ * @throws CheckpointError if a tensor is missing or has another shape
+ */
 export function loadHeads(qkv: Variable, sizes: HeadSizes, state: StateDict, prefix: string): void {
   const { nEmbed, nHead, blockSize } = sizes
   const values = new Float32Array(qkv.size)

@@ -18,7 +18,7 @@ import { KeyValueCache } from './key-value-cache'
 import { type LanguageModelConfig, type ModelParts, makersOf } from './model-parts'
 import { TiedHead } from './tied-head'
 
-/** A decoder-only transformer with sparse mixtures of experts. */
+/** A decoder-only transformer with sparse mixtures of experts: token ids int32 [B, T] -> logits float32 [B, T, V]. */
 export class SparseMoELanguageModel extends Module {
   readonly tokenEmbedding: Embedding
   /** Absent where attention knows the positions itself (rope). */

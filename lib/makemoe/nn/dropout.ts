@@ -6,9 +6,10 @@ import type { Tensor } from '../../engine/tensor/tf'
 import type { Context } from './context'
 
 /**
- * Dropout, if the context is training: x * mask.
- * @param x any shape
- * @param rate the dropout rate, in [0, 1)
+ * Dropout, if the context is training: $y = x \odot m / (1 - r)$ with $m \sim \mathrm{Bernoulli}(1 - r)$ (Srivastava et al. 2014, section 4).
+ * @param x float32, any shape
+ * @param rate r, the dropout rate, in [0, 1)
+ * @returns the same shape; x itself in evaluation
  */
 export function dropout(x: Tensor, rate: number, ctx: Context): Tensor {
   if (!ctx.training || rate === 0) return x

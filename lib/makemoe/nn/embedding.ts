@@ -7,7 +7,7 @@ import { type Initializer, normalInit } from './initializers'
 import { Module } from './module'
 import { parameter } from './parameter'
 
-/** A table of vectors. */
+/** A table of vectors, $y_i = W_{id_i}$, a row for each symbol; int32 [...] -> float32 [..., C]. */
 export class Embedding extends Module {
   /** [symbols, nEmbed] */
   readonly weight: Variable

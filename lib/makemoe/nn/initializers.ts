@@ -13,13 +13,13 @@ const normal = (stream: RandomStream, shape: readonly number[], deviation: numbe
 /** $N(0, 2 / fanIn)$: keeps the variance through a ReLU (He et al. 2015, eq. 10). */
 export const kaimingNormal: Initializer = (stream, fanIn, fanOut) => normal(stream, [fanIn, fanOut], Math.sqrt(2 / fanIn))
 
-/** N(0, 1 / fanIn): keeps the variance where no ReLU follows (LeCun et al. 1998, section 4.6). */
+/** $N(0, 1 / fanIn)$: keeps the variance where no ReLU follows (LeCun et al. 1998, section 4.6). */
 export const lecunNormal: Initializer = (stream, fanIn, fanOut) => normal(stream, [fanIn, fanOut], Math.sqrt(1 / fanIn))
 
-/** N(0, 2 / (fanIn + fanOut)) (Glorot & Bengio 2010, eq. 12). */
+/** $N(0, 2 / (fanIn + fanOut))$ (Glorot & Bengio 2010, eq. 12). */
 export const xavierNormal: Initializer = (stream, fanIn, fanOut) => normal(stream, [fanIn, fanOut], Math.sqrt(2 / (fanIn + fanOut)))
 
-/** N(0, deviation^2), whatever the shape. */
+/** $N(0, deviation^2)$, whatever the shape. */
 export const normalInit =
   (deviation: number): Initializer =>
   (stream, fanIn, fanOut) =>

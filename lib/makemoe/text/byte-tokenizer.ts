@@ -1,7 +1,7 @@
 /** Byte-level tokenizer: the tokens of a text are its UTF-8 bytes, so that any text can be encoded with 256 tokens. */
 import { TextError } from '../../base/errors'
 
-/** Token ids are bytes. */
+/** Turns text into its UTF-8 bytes and back; V = 256. */
 export class ByteTokenizer {
   readonly vocabSize = 256
   readonly piecewise = true
@@ -11,6 +11,7 @@ export class ByteTokenizer {
     return new ByteTokenizer()
   }
 
+  /** The same for every state. */
   static fromState(_state: unknown): ByteTokenizer {
     return new ByteTokenizer()
   }
@@ -34,6 +35,7 @@ export class ByteTokenizer {
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(ids))
   }
 
+  /** Decodes a text that comes in pieces; a character that its bytes do not complete waits for the next piece. */
   decoder(): (ids: ArrayLike<number>) => string {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
     return (ids) => decoder.decode(bytesOf(ids), { stream: true })

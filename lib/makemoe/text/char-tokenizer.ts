@@ -35,7 +35,7 @@ export class CharTokenizer {
     return new CharTokenizer(codes.map((code) => String.fromCodePoint(code)))
   }
 
-  /** @throws TextError if it is no list of characters */
+  /** The tokenizer of a saved vocabulary. @throws TextError if it is no list of characters */
   static fromState(state: unknown): CharTokenizer {
     return new CharTokenizer(vocabularyFrom(state, 'characters'))
   }

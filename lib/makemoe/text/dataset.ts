@@ -20,8 +20,9 @@ export interface Batch {
   readonly y: Tensor
 }
 
-/** The token ids of a text, split in two. */
+/** The token ids of a text, split into training and validation; batches are windows x int32 [B, T] and their targets y, one token later. */
 export class Dataset<Ids extends TokenIds = TokenIds> {
+  /** The token ids of each split. */
   readonly splits: Readonly<Record<Split, Ids>>
 
   /**
@@ -43,7 +44,11 @@ export class Dataset<Ids extends TokenIds = TokenIds> {
     }
   }
 
-  /** The windows that start at the given offsets. */
+  /**
+   * The windows that start at the given offsets.
+   * @param offsets B positions in the split
+   * @returns x and y, int32 [B, T]
+   */
   batchAt(split: Split, offsets: ArrayLike<number>): Batch {
     const { blockSize: T } = this
     const data = this.splits[split]
@@ -58,7 +63,10 @@ export class Dataset<Ids extends TokenIds = TokenIds> {
     return { x: tf.tensor2d(x, [B, T], 'int32'), y: tf.tensor2d(y, [B, T], 'int32') }
   }
 
-  /** Windows at random offsets in [0, length - T), with replacement. */
+  /**
+   * Windows at random offsets in [0, length - T), with replacement.
+   * @returns x and y, int32 [B, T]
+   */
   randomBatch(split: Split, batchSize: number, stream: RandomStream): Batch {
     const offsets = stream.integers([batchSize], 0, this.splits[split].length - this.blockSize)
     const batch = this.batchAt(split, offsets.dataSync())
@@ -84,7 +92,8 @@ export class Dataset<Ids extends TokenIds = TokenIds> {
 }
 
 /**
- * A corpus as a dataset, split where the corpus says, else after the usual share.
+ * A corpus as a dataset, split where the corpus says, else after the usual share, 90 %.
+ * @param blockSize T, the length of a window
  * @throws TextError as encodeCorpus, or if a split has no room for a window of `blockSize` and its target
  */
 export function datasetOf(tokenizer: Encoder, corpus: Corpus, blockSize: number): Dataset {

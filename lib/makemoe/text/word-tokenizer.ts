@@ -29,7 +29,7 @@ export class WordTokenizer {
     return new WordTokenizer([...new Set(tokensOf(whole))].sort())
   }
 
-  /** @throws TextError if it is no list of words */
+  /** The tokenizer of a saved vocabulary. @throws TextError if it is no list of words */
   static fromState(state: unknown): WordTokenizer {
     return new WordTokenizer(vocabularyFrom(state, 'words'))
   }

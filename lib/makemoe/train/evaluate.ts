@@ -189,6 +189,7 @@ export interface ExactLossOptions {
  * The exact mean cross-entropy over consecutive windows of a split.
  * @param lossSum from `makeLossSum`
  * @param onProgress called after each batch with the share that is done
+ * @returns the mean in nats per token, and in bits per character, which the tokenizer counts (without one, each token is a character)
  */
 export function exactLoss(
   lossSum: Loss,

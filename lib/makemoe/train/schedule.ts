@@ -12,7 +12,7 @@ export interface ScheduleConfig {
   readonly finalLearningRate?: number | undefined
 }
 
-/** The learning rate of a step, which is counted from 0. */
+/** The learning rate of a step. @param step counted from 0 */
 export type Schedule = (step: number, config: ScheduleConfig) => number
 
 /** Steps over which a schedule that falls rises at first, at most; a tenth of a short run. */
@@ -50,7 +50,11 @@ const wsd: Schedule = (step, config) => {
   return learningRate + share * (finalRate(config) - learningRate)
 }
 
-/** The schedules of the learning rate by name: config field `schedule`; each gives the rate of a step. */
+/**
+ * The schedules of the learning rate by name: config field `schedule`. `constant`; `cosine`, a linear rise, then half a cosine down to a tenth
+ * (Loshchilov & Hutter 2017, eq. 5); `wsd`, a linear rise, the full rate, and in the last fifth a linear fall to a tenth (Hu et al. 2024,
+ * 2404.06395, section 4.2).
+ */
 export const schedules = { constant, cosine, wsd } as const satisfies Record<string, Schedule>
 
 /**

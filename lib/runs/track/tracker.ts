@@ -4,6 +4,7 @@ import type { RunStatus } from './run-record'
 
 /** Takes metrics as they come. */
 export interface Tracker {
+  /** Takes one row. */
   log(metric: Metric): void
   /** Ends the run; one that logs again afterwards has been resumed. */
   close(status?: RunStatus): Promise<void>

@@ -95,7 +95,7 @@ const axes = {
   },
 } as const
 
-/** Validation loss of each variant: the mean over its seeds, and a band from the lowest to the highest. */
+/** Validation loss in nats of each variant: the mean over its seeds, and a band from the lowest to the highest. */
 export function comparisonCurves(curves: readonly ComparedCurve[], against: keyof typeof axes = 'steps'): Figure {
   const variants = new Map<string, ComparedCurve[]>()
   for (const curve of curves) if (curve.curve.length > 0) variants.set(curve.variant, [...(variants.get(curve.variant) ?? []), curve])
@@ -125,7 +125,7 @@ export interface ComparedLoss {
   readonly looksAhead?: boolean
 }
 
-/** Final losses: a row for each variant, a dot for each seed, a bar at their mean; the dotted line is the first variant's mean. */
+/** Final losses in nats: a row for each variant, a dot for each seed, a bar at their mean; the dotted line is the first variant's mean. */
 export function comparisonLosses(losses: readonly ComparedLoss[]): Figure {
   const variants = [...new Set(losses.map(({ variant }) => variant))]
   const seedsOf = (name: string): ComparedLoss[] => losses.filter(({ variant }) => variant === name)

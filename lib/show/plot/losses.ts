@@ -2,7 +2,7 @@
 import type { Reported } from '../../makemoe/train/metrics'
 import { color, type Figure, layout } from './figure'
 
-/** Losses by step; NaN leaves a gap. */
+/** Losses in nats by step; NaN leaves a gap. */
 export interface LossCurve {
   readonly name: string
   readonly steps: readonly number[]

@@ -20,7 +20,8 @@ export interface ExpertOptions {
   readonly residual?: Initializer
 }
 
-/** A two-layer perceptron, $\mathrm{relu}(x W_1 + b_1) W_2 + b_2$; hidden width F, default 4C; [rows, C] -> [rows, C]. */
+/** A two-layer perceptron, $\mathrm{relu}(x W_1 + b_1) W_2 + b_2$; hidden width F, default 4C; [rows, C] -> [rows, C]
+ * (Vaswani et al. 2017, section 3.3, eq. 2). */
 export class Expert extends Module implements ExpertModule {
   readonly up: Linear
   readonly down: Linear

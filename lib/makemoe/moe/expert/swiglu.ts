@@ -13,7 +13,7 @@ import type { ExpertOptions } from './relu'
 
 /**
  * A gated two-layer perceptron, $(\mathrm{silu}(x W_g + b_g) \odot (x W_1 + b_1)) W_2 + b_2$; hidden width F, default 8C/3;
- * [rows, C] -> [rows, C] (Shazeer 2020).
+ * [rows, C] -> [rows, C] (Shazeer 2020, 2002.05202, eq. 6).
  */
 export class SwigluExpert extends Module implements ExpertModule {
   readonly gate: Linear

@@ -12,7 +12,7 @@ import { chooseTopK, chosenOf, softmaxOfChosen } from './top-k-gating'
 /** s / sum of s as softmax(log s) with log sigmoid(z) = -softplus(-z): the sum is 1 also where every s underflows. */
 const normalizedSigmoids = (logits: Tensor): Tensor => softmaxOfChosen(tf.neg(tf.softplus(tf.neg(logits))))
 
-/** A linear router with normalized sigmoid gates: $s = \sigma(x W + b)$, $G(x)_e = s_e / \sum_{chosen} s$. */
+/** A linear router with normalized sigmoid gates: $s = \sigma(x W + b)$, $G(x)_e = s_e / \sum_{chosen} s$ (DeepSeek-V3, 2412.19437, section 2.1.2). */
 export class SigmoidRouter extends LinearRouter implements RouterModule {
   /** s = sigmoid(x W + b); G(x)_e = s_e / (sum of the k chosen s) */
   forward(x: Tensor, _ctx?: Context, bias?: Tensor): Routing {

@@ -19,9 +19,12 @@ export interface TopKGates {
 }
 
 /**
- * Softmax over the k largest logits of each row, 0 elsewhere: $g_e = e^{z_e} / \sum_{j \in top_k(z)} e^{z_j}$. The gradient reaches the kept logits alone.
+ * Softmax over the k largest logits of each row, 0 elsewhere: $g_e = e^{z_e} / \sum_{j \in top_k(z)} e^{z_j}$. The gradient reaches the kept logits alone
+ * (Shazeer et al. 2017, section 2.1, eq. 3 and 5).
  * @param logits float32 [N, E]
+ * @param topK K
  * @param bias float32 [E], added to what decides the choice, not to the gates
+ * @returns experts int32 [N, K], best first; gates float32 [N, K], and [N, E]
  */
 export function topKGating(logits: Tensor, topK: number, bias?: Tensor): TopKGates {
   const { values, experts } = chooseTopK(logits, topK, bias)
