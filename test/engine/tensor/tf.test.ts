@@ -19,7 +19,7 @@ test('the tables of parts have their names, and makers to call, without TensorFl
   const { output, loaded } = loadedBy(`
     const { balances, dropPolicies, experts, routers } = require('./makemoe/moe/parts')
     const { optimizers } = require('./makemoe/optim')
-    const { comparisons } = require('./lab/variants')
+    const { comparisons } = require('./lab/comparisons')
     console.log(JSON.stringify([balances, dropPolicies, experts, routers, optimizers, comparisons].map(Object.keys)))
     console.log(typeof routers.topk, typeof balances.switch.loss)`)
   expect(output).toMatch(/"switch".*"rank".*"relu".*"noisy-topk".*"adamw".*"router"/)
