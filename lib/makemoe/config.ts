@@ -183,6 +183,8 @@ const recipe = {
   initialization: 'zero-residual',
   dropout: 0,
   learningRate: 3e-3,
+  finalLearningRate: 3e-5,
+  weightDecay: 0.1,
 } as const satisfies Config
 
 /** Steps of a rung of the ladder, which are of 2,048 tokens: enough for Muon, whose arithmetic does not grow with them. */

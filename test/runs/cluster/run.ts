@@ -33,8 +33,9 @@ export interface Running {
 
 /** Starts `train`. */
 export function start(args: readonly string[], env: Record<string, string> = {}, program = main): Running {
+  const preset = args.includes('--resume') ? [] : ['--preset', 'corrected'] // has dropout and noise, which workers draw together
   const trust = args.includes('--workers') && !isolated ? ['--trust-network'] : []
-  const child = spawn(process.execPath, [program, 'train', ...args, ...trust], {
+  const child = spawn(process.execPath, [program, 'train', ...preset, ...args, ...trust], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
