@@ -26,6 +26,7 @@ export const recipe: readonly RecipeStep[] = [
   { name: 'learning rate', from: { learningRate: 1e-3 }, to: { learningRate: 3e-3 } },
   { name: 'its end', from: { schedule: 'cosine', finalLearningRate: undefined }, to: { schedule: 'cosine', finalLearningRate: 3e-5 } },
   { name: 'weight decay', from: { weightDecay: 0.01 }, to: { weightDecay: 0.1 } },
+  { name: 'expert', from: { expert: 'relu' }, to: { expert: 'relu2' } },
   { name: 'rope', from: { positions: 'learned' }, to: { positions: 'rope' } },
   { name: 'qk-norm', from: { qkNorm: 'none' }, to: { qkNorm: 'rms' } },
 ]
@@ -37,7 +38,7 @@ export const triedBeside: Readonly<Record<string, Fields>> = {
   xavier: { initialization: 'xavier' },
   muon: { optimizer: 'muon' },
   rmsnorm: { norm: 'rms' },
-  relu2: { expert: 'relu2' },
+  gelu: { expert: 'gelu' },
   swiglu: { expert: 'swiglu' },
   'tied embeddings': { embeddings: 'tied' },
   trigrams: { ngram: 3 },

@@ -178,6 +178,7 @@ const corrected: Config = schema.parse({})
 const recipe = {
   ...corrected,
   router: 'hash-gated',
+  expert: 'relu2',
   positions: 'rope',
   qkNorm: 'rms',
   initialization: 'zero-residual',

@@ -92,7 +92,7 @@ describe('evaluate, generate, import', () => {
   })
   test('import takes a state_dict and changes nothing in it', async () => {
     const out = join(folder, 'imported')
-    const parts = '--router hash-gated --positions rope --qk-norm rms'.split(' ') // of the default
+    const parts = '--router hash-gated --expert relu2 --positions rope --qk-norm rms'.split(' ') // of the default
     const { status, stdout } = await makemoe('import', join(run, 'model.safetensors'), '--text', text, '--out', out, ...parts)
     expect([status, stdout]).toEqual([0, expect.stringMatching(/imported 0\.0\d+ M parameters/)])
     expect(readFileSync(join(out, 'model.safetensors')).equals(readFileSync(join(run, 'model.safetensors')))).toBe(true)

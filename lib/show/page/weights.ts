@@ -1,6 +1,7 @@
 /**
  * Weights as bytes, small enough for a page: `fp32` as they are, `fp16` as half-precision floats (IEEE 754), `int8` as integers with a
- * scale for each row of a matrix (its largest number is 127). Vectors (biases, gains) always stay fp32: they are 0.2 % of the numbers.
+ * scale for each row of a matrix (its largest number is 127). Vectors (biases, gains) always stay fp32: they are 0.2 % of the numbers; so do
+ * tables of experts, whose numbers are names.
  */
 import type { Weights } from './parameters'
 
@@ -48,6 +49,9 @@ export function fromHalf(bits: number): number {
 /** The numbers of all half-precision floats, made when the first is wanted. */
 let halves: Float32Array | undefined
 
+/** Whether a tensor has experts instead of weights: a hash router's table. */
+const isTable = (name: string): boolean => /\.table$/.test(name)
+
 /**
  * Weights as bytes.
  * @param wanted which tensors; default: all
@@ -59,7 +63,7 @@ export function packWeights(weights: Weights, precision: Precision, wanted: (nam
     const tensor = weights.get(name)
     if (!tensor || !wanted(name)) continue
     const { shape, values } = tensor
-    const packed: PackedTensor = { name, shape, precision: shape.length === 2 ? precision : 'fp32' }
+    const packed: PackedTensor = { name, shape, precision: shape.length === 2 && !isTable(name) ? precision : 'fp32' }
     tensors.push(packed)
     if (packed.precision === 'fp32') chunks.push(new Uint8Array(Float32Array.from(values).buffer))
     else if (packed.precision === 'fp16') chunks.push(new Uint8Array(Uint16Array.from(values, toHalf).buffer))

@@ -67,6 +67,13 @@ describe('packing', () => {
     expect([...(back.get('a')?.values ?? [])]).toEqual([0, 0])
     expect(back.get('b')).toBeUndefined()
   })
+  test('tables of experts are no weights: every number comes back as it was', () => {
+    const weights = new Map([['blocks.0.smoe.router.table', tensor([2, 3], [7, 0, 3, 5, 2, 200])]])
+    for (const precision of ['int8', 'fp16', 'fp32'] as const)
+      expect([...(unpackWeights(packWeights(weights, precision)).get('blocks.0.smoe.router.table')?.values ?? [])]).toEqual([
+        7, 0, 3, 5, 2, 200,
+      ])
+  })
   test('bytes that are too few are refused', () => {
     const packed = packWeights(new Map([['a', tensor([2], [1, 2])]]), 'fp32')
     expect(() => unpackWeights({ ...packed, bytes: packed.bytes.slice(1) })).toThrow('got 7 bytes of weights, expected 8')
