@@ -24,7 +24,7 @@ export const recipe: readonly RecipeStep[] = [
   { name: 'initialization', from: { initialization: 'scaled' }, to: { initialization: 'zero-residual' } },
   { name: 'dropout', from: { dropout: 0.1 }, to: { dropout: 0 } },
   { name: 'learning rate', from: { learningRate: 1e-3 }, to: { learningRate: 3e-3 } },
-  { name: 'its end', from: { schedule: 'cosine', finalLearningRate: undefined }, to: { schedule: 'cosine', finalLearningRate: 3e-5 } },
+  { name: 'schedule', from: { schedule: 'cosine' }, to: { schedule: 'linear' } },
   { name: 'weight decay', from: { weightDecay: 0.01 }, to: { weightDecay: 0.1 } },
   { name: 'expert', from: { expert: 'relu' }, to: { expert: 'relu2' } },
   { name: 'rope', from: { positions: 'learned' }, to: { positions: 'rope' } },

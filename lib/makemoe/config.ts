@@ -77,7 +77,12 @@ const training = {
   learningRate: z.number().gt(0).max(100).default(1e-3).describe('learning rate at its highest'),
   schedule: z.enum(namesOf(schedules)).default('cosine').describe('learning rate over the run'),
   warmup: count(0).optional().describe('steps over which the learning rate rises (default: 100, a tenth of a short run; constant: 0)'),
-  finalLearningRate: z.number().min(0).max(100).optional().describe('what a learning rate that falls ends at (default: a tenth)'),
+  finalLearningRate: z
+    .number()
+    .min(0)
+    .max(100)
+    .optional()
+    .describe('what a learning rate that falls ends at (default: a tenth; linear: 0)'),
   learningRates: z
     .string()
     .refine(readableBy(parseLearningRates), 'none, or roles with multiples, separated by commas: router:0.3')
@@ -184,7 +189,7 @@ const recipe = {
   initialization: 'zero-residual',
   dropout: 0,
   learningRate: 3e-3,
-  finalLearningRate: 3e-5,
+  schedule: 'linear',
   weightDecay: 0.1,
 } as const satisfies Config
 

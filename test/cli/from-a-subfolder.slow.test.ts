@@ -21,7 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 describe('npm run from a subfolder', () => {
   test('train reads and writes there: --text, --parts, --out, --resume', () => {
-    const train = npm('train', ...tiny.split(' '), '--text', 'my.txt', '--parts', 'parts.ts', '--out', 'here')
+    const train = npm('train', '--preset', 'corrected', ...tiny.split(' '), '--text', 'my.txt', '--parts', 'parts.ts', '--out', 'here')
     expect(train).toEqual({ status: 0, output: expect.stringContaining('saved in here') })
     expect(existsSync(join(folder, 'here', 'model.safetensors'))).toBe(true)
     const resume = npm('train', '--resume', 'here', '--steps', '3', '--parts', 'parts.ts', '--sample', '5', '--eager')

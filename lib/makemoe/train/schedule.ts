@@ -8,7 +8,7 @@ export interface ScheduleConfig {
   readonly steps: number
   /** Steps over which it rises; absent: the schedule's own. */
   readonly warmup?: number | undefined
-  /** What a schedule that falls ends at; absent: a tenth of the highest. */
+  /** What a schedule that falls ends at; absent: a tenth of the highest, for `linear` 0. */
   readonly finalLearningRate?: number | undefined
 }
 
@@ -40,6 +40,15 @@ const cosine: Schedule = (step, config) => {
   return learningRate * (last + ((1 - last) * (1 + Math.cos(Math.PI * share))) / 2)
 }
 
+/** A linear rise, then a linear fall to 0, or to what the config says (Bergsma et al. 2025, Straight to Zero, 2502.15938, section 2). */
+const linear: Schedule = (step, config) => {
+  const { learningRate, steps, finalLearningRate = 0 } = config
+  const warmup = usualWarmup(config)
+  if (step < warmup) return rising(step, warmup, config)
+  const share = Math.min(1, (step - warmup) / Math.max(1, steps - warmup))
+  return learningRate + share * (finalLearningRate - learningRate)
+}
+
 /** Warm-up, stable, decay: a linear rise, the full rate, and in the last fifth a linear fall (Hu et al. 2024, MiniCPM, 2404.06395, section 4.2). */
 const wsd: Schedule = (step, config) => {
   const { learningRate, steps } = config
@@ -52,10 +61,10 @@ const wsd: Schedule = (step, config) => {
 
 /**
  * The schedules of the learning rate by name: config field `schedule`. `constant`; `cosine`, a linear rise, then half a cosine down to a tenth
- * (Loshchilov & Hutter 2017, eq. 5); `wsd`, a linear rise, the full rate, and in the last fifth a linear fall to a tenth (Hu et al. 2024,
- * 2404.06395, section 4.2).
+ * (Loshchilov & Hutter 2017, eq. 5); `linear`, a linear rise, then a linear fall to 0 (Bergsma et al. 2025, 2502.15938);
+ * `wsd`, a linear rise, the full rate, and in the last fifth a linear fall to a tenth (Hu et al. 2024, 2404.06395, section 4.2).
  */
-export const schedules = { constant, cosine, wsd } as const satisfies Record<string, Schedule>
+export const schedules = { constant, cosine, linear, wsd } as const satisfies Record<string, Schedule>
 
 /**
  * The rate of a step.

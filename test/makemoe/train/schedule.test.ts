@@ -20,6 +20,13 @@ describe('schedule', () => {
     [900, 0.55],
     [1000, 0.1],
   ])('warm-up, stable, decay at step %i', (step, rate) => expect(schedules.wsd(step, config)).toBeCloseTo(rate, 6))
+  test.each([
+    [0, 0.01],
+    [99, 1],
+    [100, 1],
+    [550, 0.5],
+    [1000, 0],
+  ])('linear at step %i', (step, rate) => expect(schedules.linear(step, config)).toBeCloseTo(rate, 6))
   test('each can rise over given steps, and those that fall end at a given rate', () => {
     const given = { ...config, learningRate: 2, warmup: 4, finalLearningRate: 0.5 }
     for (const schedule of Object.values(schedules)) {
