@@ -13,6 +13,7 @@ import { type SummaryRow, summarize } from './summary'
 import { type Trial, tune } from './tuning'
 import type { Variants } from './variants'
 
+/** How variants are compared, tuned first or not, and beside how long the first one would train for the same loss. */
 export interface StudyOptions extends CompareOptions {
   /** Each variant is tried at these multiples of its learning rate with the first seed, then compared at its best. Default: at its own. */
   readonly multiples?: readonly number[] | undefined
