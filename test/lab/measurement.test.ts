@@ -1,13 +1,14 @@
-import { CharTokenizer, type Config, Dataset, exactLoss, type Metric, presets, TrainingError, tf, validateConfig } from 'makemoe'
+import { CharTokenizer, type Config, Dataset, exactLoss, type Metric, TrainingError, tf, validateConfig } from 'makemoe'
 import { type MeasureTrainingOptions, measureTraining } from 'makemoe/dist/lab/measurement'
 import { openTraining } from 'makemoe/dist/lab/training'
 import { makeLossSum } from 'makemoe/dist/makemoe/train/evaluate'
 import { expect, test } from 'vitest'
+import { twoLayers } from '../support'
 
 const text = 'to be, or not to be: that is the question.\n'.repeat(12)
 const tokenizer = CharTokenizer.fromText(text)
 const config = validateConfig({
-  ...{ ...presets.tiny, nEmbed: 8, blockSize: 8, nLayer: 1, batchSize: 4, numExperts: 4, topK: 2, capacityFactor: 0.5 },
+  ...{ ...twoLayers, nEmbed: 8, blockSize: 8, nLayer: 1, batchSize: 4, numExperts: 4, topK: 2, capacityFactor: 0.5 },
   ...{ steps: 20, evalInterval: 10, evalIters: 1, dropout: 0, seed: 3 },
 })
 const common = { dataset: new Dataset(tokenizer.encode(text), 8), vocabSize: tokenizer.vocabSize }

@@ -1,11 +1,12 @@
-import { CharTokenizer, Dataset, Lion, presets, stateDictOf, TopkRouter, tf, validateConfig } from 'makemoe'
+import { CharTokenizer, Dataset, Lion, stateDictOf, TopkRouter, tf, validateConfig } from 'makemoe'
 import { openTraining } from 'makemoe/dist/lab/training'
 import type { Variant } from 'makemoe/dist/lab/variants'
 import { expect, test } from 'vitest'
+import { twoLayers } from '../support'
 
 const text = 'to be, or not to be: that is the question.\n'.repeat(12)
 const tokenizer = CharTokenizer.fromText(text)
-const config = validateConfig({ ...presets.tiny, nEmbed: 8, blockSize: 8, nLayer: 1, batchSize: 4, steps: 2, evalIters: 1, seed: 3 })
+const config = validateConfig({ ...twoLayers, nEmbed: 8, blockSize: 8, nLayer: 1, batchSize: 4, steps: 2, evalIters: 1, seed: 3 })
 const open = (variant: Variant = {}, seed = 3) =>
   openTraining({ ...config, seed }, variant, { dataset: new Dataset(tokenizer.encode(text), 8), vocabSize: tokenizer.vocabSize }, {})
 

@@ -162,7 +162,7 @@ function compare({ config, batchSize, training }: Case, model: SparseMoELanguage
   compiled.dispose()
 }
 
-const shapes = cases(10, 200)
+const shapes = cases(6, 200)
 
 test(`${shapes} configurations: value and gradient against plain numbers, eager = graph`, async () => {
   const property = fc.asyncProperty(drawnCases, async (each) => {
