@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { writeFileAtomic } from '../../base/files'
 import { metricOf, metricsFile, readLines } from './metrics-file'
-import { type MlflowClient, MlflowError, type MlflowMetric, type MlflowRun } from './mlflow-client'
-import { acceptable, acceptablePairs } from './mlflow-rules'
+import { type MlflowClient, MlflowError, type MlflowMetric, type MlflowPair, type MlflowRun } from './mlflow-client'
+import { acceptable, acceptablePairs, makeTagged, sendNamed } from './mlflow-rules'
 import { type RunRecord, readRunRecord } from './run-record'
 
 const sentFile = 'mlflow.json'
@@ -88,8 +88,9 @@ export class MlflowSync {
     const run = (await this.present()) ?? (await this.open(record))
     if (!this.sent.params) {
       const params = acceptablePairs('parameter', record.params, (sentence) => this.say(sentence))
+      const send = (params: readonly MlflowPair[]) => this.client.logBatch(run.id, { params })
       for (let i = 0; i < params.length; i += paramsPerRequest)
-        await this.client.logBatch(run.id, { params: params.slice(i, i + paramsPerRequest) })
+        await sendNamed('parameter', params.slice(i, i + paramsPerRequest), send, (sentence) => this.say(sentence))
       this.keep({ params: true })
     }
     await this.sendMetrics(run)
@@ -123,11 +124,10 @@ export class MlflowSync {
     // A run may have been made by a process that ended before it could record that.
     const run =
       (await this.client.findRun(experiment, 'makemoe.id', id)) ??
-      (await this.client.createRun(
-        experiment,
-        name,
-        started,
+      (await makeTagged(
         acceptablePairs('tag', all, (sentence) => this.say(sentence)),
+        (tags) => this.client.createRun(experiment, name, started, tags),
+        (sentence) => this.say(sentence),
       ))
     this.asked = true
     this.keep({ run })
@@ -150,8 +150,9 @@ export class MlflowSync {
         batch.push(...metrics)
         bytes += Buffer.byteLength(line) + 1
       }
+      const send = (metrics: readonly MlflowMetric[]) => this.client.logBatch(id, { metrics })
       for (let i = 0; i < batch.length; i += metricsPerRequest)
-        await this.client.logBatch(id, { metrics: batch.slice(i, i + metricsPerRequest) })
+        await sendNamed('metric', batch.slice(i, i + metricsPerRequest), send, (sentence) => this.say(sentence))
       this.keep({ metrics: this.sent.metrics + bytes })
     }
   }
