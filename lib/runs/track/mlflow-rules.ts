@@ -60,7 +60,7 @@ export function acceptable(kind: Kind, name: string, value: string, refuse: (sen
     return false
   }
   if ([...value].length <= longestValue[kind]) return true
-  refuse(`${kind} ${JSON.stringify(name)} is not sent: its value has ${[...value].length} characters, MLflow takes ${longestValue[kind]}`)
+  refuse(`${kind} ${shown(name)} is not sent: its value has ${[...value].length} characters, MLflow takes ${longestValue[kind]}`)
   return false
 }
 
