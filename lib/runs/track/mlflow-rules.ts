@@ -6,14 +6,17 @@ type Kind = 'metric' | 'parameter' | 'tag'
 const longestName = 250
 const longestValue: Readonly<Record<Kind, number>> = { metric: Infinity, parameter: 6000, tag: 8000 }
 
-/** Letters and digits of any script, and `_ - . : /` and spaces; as a path it must not be absolute, nor leave its place or a part empty. */
+/**
+ * Letters and digits of any script, and `_ - . : /` and spaces; as a path it must not be absolute, begin with two points, leave its place, or
+ * leave a part empty.
+ */
 const isName = (name: string): boolean =>
-  /^[\p{L}\p{N}_\-.: /]+$/u.test(name) && !/^\/|\/$|\/\/|(^|\/)\.\.?(\/|$)/.test(name) && [...name].length <= longestName
+  /^[\p{L}\p{N}_\-.: /]+$/u.test(name) && !/^\/|^\.\.|\/$|\/\/|(^|\/)\.\.?(\/|$)/.test(name) && [...name].length <= longestName
 
 const shown = (name: string): string => JSON.stringify([...name].length > 60 ? `${[...name].slice(0, 60).join('')}…` : name)
 
 /** Whether the server refuses a name that we take: which letters there are depends on the age of its Python. */
-const isNameRefused = (error: unknown): boolean => error instanceof MlflowError && /names may only contain/i.test(error.message)
+const isNameRefused = (error: unknown): boolean => error instanceof MlflowError && /names may /i.test(error.message)
 
 /** Sends entries; if the server refuses a name among them, all others, found by halving. */
 export async function sendNamed<Entry extends { readonly key: string }>(
@@ -55,7 +58,7 @@ export async function makeTagged<Made>(
 export function acceptable(kind: Kind, name: string, value: string, refuse: (sentence: string) => void): boolean {
   if (!isName(name)) {
     refuse(
-      `${kind} ${shown(name)} is not sent: MLflow takes names of 1 to ${longestName} letters, digits, spaces and _ - . : /, and no empty, . or .. between two /`,
+      `${kind} ${shown(name)} is not sent: MLflow takes names of 1 to ${longestName} letters, digits, spaces and _ - . : /, no .. at the start, and no empty, . or .. between two /`,
     )
     return false
   }

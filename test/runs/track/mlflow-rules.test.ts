@@ -1,7 +1,7 @@
 /** Names that a server refuses although we take them: everything else arrives, in order, and each is named. */
 import fc from 'fast-check'
 import { MlflowError } from 'makemoe/dist/runs/track/mlflow-client'
-import { makeTagged, sendNamed } from 'makemoe/dist/runs/track/mlflow-rules'
+import { acceptable, makeTagged, sendNamed } from 'makemoe/dist/runs/track/mlflow-rules'
 import { expect, test } from 'vitest'
 
 const refused = () =>
@@ -42,4 +42,13 @@ test('a run is made without the tags that may be refused; other errors stay', as
   const fail = () => Promise.reject(other)
   await expect(makeTagged(tags, fail, () => expect.unreachable())).rejects.toBe(other)
   await expect(sendNamed('metric', tags, fail, () => expect.unreachable())).rejects.toBe(other)
+})
+
+test.each(['....', '..a', '..', '.', 'a/../b', '/a', 'a//b', 'a/', '', 'a'.repeat(251)])('the name %j is not sent', (name) => {
+  const notes: string[] = []
+  expect(acceptable('metric', name, '', (note) => notes.push(note))).toBe(false)
+  expect(notes).toEqual([expect.stringContaining('is not sent: MLflow takes names of 1 to 250 letters')])
+})
+test.each(['.a', 'a..b', 'a/..b', 'a/.b', '学/𝔐', 'a'.repeat(250)])('the name %j is sent', (name) => {
+  expect(acceptable('metric', name, '', () => expect.unreachable())).toBe(true)
 })
