@@ -23,41 +23,43 @@ const lastShare = 0.1
 const decayShare = 0.2
 
 const usualWarmup = ({ steps, warmup = Math.min(warmupSteps, Math.floor(steps / 10)) }: ScheduleConfig): number => warmup
-const finalRate = ({ learningRate, finalLearningRate = lastShare * learningRate }: ScheduleConfig): number => finalLearningRate
 /** A linear rise to the learning rate, which the last of the steps of the warm-up has. */
 const rising = (step: number, warmup: number, { learningRate }: ScheduleConfig): number => (learningRate * (step + 1)) / warmup
 
 /** The same rate for all steps, as the original; after a rise only if the config asks for one. */
 const constant: Schedule = (step, config) => (step < (config.warmup ?? 0) ? rising(step, config.warmup ?? 0, config) : config.learningRate)
 
+/** A linear rise over the warm-up, then what is given. */
+const afterRise =
+  (then: (step: number, warmup: number, config: ScheduleConfig) => number): Schedule =>
+  (step, config) => {
+    const warmup = usualWarmup(config)
+    return step < warmup ? rising(step, warmup, config) : then(step, warmup, config)
+  }
+
+/** How far a step is on the way from another one to the end of the run: 0 to 1. */
+const shareSince = (step: number, start: number, { steps }: ScheduleConfig): number =>
+  Math.min(1, Math.max(0, step - start) / Math.max(1, steps - start))
+
 /** A linear rise, then half a cosine down to a tenth (Loshchilov & Hutter 2017, eq. 5, without restarts). */
-const cosine: Schedule = (step, config) => {
-  const { learningRate, steps } = config
-  const warmup = usualWarmup(config)
-  if (step < warmup) return rising(step, warmup, config)
-  const share = Math.min(1, (step - warmup) / Math.max(1, steps - warmup))
-  const last = config.finalLearningRate === undefined ? lastShare : config.finalLearningRate / learningRate
-  return learningRate * (last + ((1 - last) * (1 + Math.cos(Math.PI * share))) / 2)
-}
+const cosine = afterRise((step, warmup, config) => {
+  const { learningRate, finalLearningRate } = config
+  const last = finalLearningRate === undefined ? lastShare : finalLearningRate / learningRate
+  return learningRate * (last + ((1 - last) * (1 + Math.cos(Math.PI * shareSince(step, warmup, config)))) / 2)
+})
 
 /** A linear rise, then a linear fall to 0, or to what the config says (Bergsma et al. 2025, Straight to Zero, 2502.15938, section 2). */
-const linear: Schedule = (step, config) => {
-  const { learningRate, steps, finalLearningRate = 0 } = config
-  const warmup = usualWarmup(config)
-  if (step < warmup) return rising(step, warmup, config)
-  const share = Math.min(1, (step - warmup) / Math.max(1, steps - warmup))
-  return learningRate + share * (finalLearningRate - learningRate)
-}
+const linear = afterRise((step, warmup, config) => {
+  const { learningRate, finalLearningRate = 0 } = config
+  return learningRate + shareSince(step, warmup, config) * (finalLearningRate - learningRate)
+})
 
 /** Warm-up, stable, decay: a linear rise, the full rate, and in the last fifth a linear fall (Hu et al. 2024, MiniCPM, 2404.06395, section 4.2). */
-const wsd: Schedule = (step, config) => {
-  const { learningRate, steps } = config
-  const warmup = usualWarmup(config)
-  if (step < warmup) return rising(step, warmup, config)
+const wsd = afterRise((step, warmup, config) => {
+  const { learningRate, steps, finalLearningRate = lastShare * learningRate } = config
   const start = Math.max(warmup, Math.round(steps * (1 - decayShare)))
-  const share = Math.min(1, Math.max(0, step - start) / Math.max(1, steps - start))
-  return learningRate + share * (finalRate(config) - learningRate)
-}
+  return learningRate + shareSince(step, start, config) * (finalLearningRate - learningRate)
+})
 
 /**
  * The schedules of the learning rate by name: config field `schedule`. `constant`; `cosine`, a linear rise, then half a cosine down to a tenth
