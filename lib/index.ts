@@ -4,7 +4,8 @@
  */
 
 // Config, errors, text
-export { type Config, type ModelConfig, preset, presets, type TrainConfig, validateConfig } from './makemoe/config'
+export { type Config, type ModelConfig, type TrainConfig, validateConfig } from './makemoe/config'
+export { preset, presets } from './makemoe/presets'
 export * from './base/errors'
 export { ByteTokenizer } from './makemoe/text/byte-tokenizer'
 export { CharTokenizer } from './makemoe/text/char-tokenizer'

@@ -1,7 +1,8 @@
 /** What the commands share: the config's fields as options, options that several have, and what is set up before a command works. */
 import { type Command, Option } from 'commander'
 import { keysOf } from '../base/assertions'
-import { type Config, configFields, presets } from '../makemoe/config'
+import { type Config, configFields } from '../makemoe/config'
+import { presets } from '../makemoe/presets'
 import { tokenizers } from '../makemoe/text/tokenizers'
 import { number } from './option-values'
 
@@ -21,7 +22,7 @@ const headings = { model: 'Model:', mixture: 'Mixture of experts:', training: 'T
 export function addConfigOptions(command: Command, defaults: Readonly<Record<string, unknown>> = {}): Command {
   for (const { name, group, description, kind, choices, default: usual } of configFields()) {
     const option = new Option(`--${kebab(name)} <${kind}>`, description).helpGroup(headings[group])
-    const value = defaults[name] ?? usual
+    const value = defaults[name] ?? (usual === undefined ? undefined : presets.default[name])
     if (choices) option.choices([...choices])
     else if (kind === 'number') option.argParser(number)
     if (value !== undefined) option.description = `${description} (default: ${value})`

@@ -1,6 +1,6 @@
 /**
  * The configuration of a model and of its training: every field in one table with its rule, its default and what it is, by group. The types,
- * the presets, the commands' options, `config.json` and `validateConfig` are all made from this table.
+ * the commands' options, `config.json` and `validateConfig` are all made from this table.
  */
 
 import { z } from 'zod'
@@ -155,7 +155,6 @@ export interface ConfigField {
   /** What its value is: one of `choices`, free text, or else a number. */
   readonly kind: 'choice' | 'text' | 'number'
   readonly choices?: readonly string[]
-  /** What the default preset has; absent where it has nothing. */
   readonly default?: unknown
 }
 
@@ -170,107 +169,13 @@ export function configFields(): ConfigField[] {
   return keysOf(groups).flatMap((group) =>
     keysOf<Readonly<Record<string, z.ZodType>>>(groups[group]).map((name) => {
       const rule = table[name as keyof Config] // a group has fields of the table alone
-      const field = { name: name as keyof Config, group, description: rule.description ?? '', ...kindOf(rule) }
-      return field.default === undefined ? field : { ...field, default: presets.default[field.name] }
+      return { name: name as keyof Config, group, description: rule.description ?? '', ...kindOf(rule) }
     }),
   )
 }
 
 /** The original with its bugs fixed: what the table says, and so what a field of an earlier version's config is that had none. */
-const corrected: Config = schema.parse({})
-
-/** What `compare --what recipe` found to lower the loss at every size. */
-const recipe = {
-  ...corrected,
-  router: 'hash-gated',
-  expert: 'relu2',
-  positions: 'rope',
-  qkNorm: 'rms',
-  initialization: 'zero-residual',
-  dropout: 0,
-  learningRate: 3e-3,
-  schedule: 'linear',
-  weightDecay: 0.1,
-} as const satisfies Config
-
-/** Steps of a rung of the ladder, which are of 2,048 tokens: enough for Muon, whose arithmetic does not grow with them. */
-const rung = { ...recipe, optimizer: 'muon', ngram: 3, batchSize: 16, blockSize: 128, evalIters: 20 } as const satisfies Config
-
-/**
- * `makemoe` is the original line by line, `corrected` the same with its bugs fixed; `default` has their size, and what comparisons found best.
- * The others are a ladder: each takes a few times as long as the one before, for a lower loss.
- */
-export const presets = {
-  default: recipe,
-  corrected,
-  makemoe: {
-    ...corrected,
-    attentionScale: 'nEmbed',
-    noiseMode: 'always',
-    capacityMode: 'always',
-    minCapacity: 0,
-    dropPolicy: 'order',
-    initialization: 'kaiming',
-    schedule: 'constant',
-  },
-  tiny: {
-    ...rung,
-    nEmbed: 64,
-    nHead: 4,
-    nLayer: 2,
-    numExperts: 4,
-    blockSize: 64,
-    batchSize: 32,
-    steps: 500,
-    learningRate: 8e-3,
-    evalInterval: 100,
-  },
-  small: {
-    ...rung,
-    nEmbed: 64,
-    nHead: 4,
-    nLayer: 2,
-    numExperts: 4,
-    blockSize: 64,
-    batchSize: 32,
-    steps: 1500,
-    learningRate: 8e-3,
-    evalInterval: 250,
-  },
-  medium: {
-    ...rung,
-    nEmbed: 128,
-    nHead: 4,
-    nLayer: 4,
-    expertWidth: 256,
-    steps: 1500,
-    learningRate: 6e-3,
-    evalInterval: 250,
-  },
-  large: {
-    ...rung,
-    nEmbed: 128,
-    nHead: 4,
-    nLayer: 4,
-    expertWidth: 256,
-    blockSize: 256,
-    steps: 3500,
-    learningRate: 6e-3,
-    evalInterval: 500,
-  },
-} as const satisfies Record<string, Config>
-
-export type PresetName = keyof typeof presets
-
-/**
- * A preset by name.
- * @throws ConfigError if there is no preset of that name
- */
-export function preset(name: string): Config {
-  const names = keysOf(presets)
-  if (!isOneOf(names, name)) throw new ConfigError(`preset: got ${name}, expected one of ${names.join(', ')}`)
-  return presets[name]
-}
+export const corrected: Config = schema.parse({})
 
 /** Whether a text can be read. */
 function readableBy(parse: (text: string) => unknown): (text: string) => boolean {

@@ -2,9 +2,10 @@
 
 import { CheckpointError } from '../base/errors'
 import { createStreams } from '../engine/tensor/streams'
-import { type Config, presets, validateConfig } from '../makemoe/config'
+import { type Config, validateConfig } from '../makemoe/config'
 import { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import type { StateDict } from '../makemoe/nn/state-tensors'
+import { presets } from '../makemoe/presets'
 import type { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import { findNotFinite, loadStateDict, sizesOf } from '../makemoe/train/state-dict'
 import type { Checkpoint } from './checkpoint'

@@ -1,8 +1,9 @@
 /** Starting a run in a new folder, and resuming one from its newest checkpoint: everything is checked before anything is written. */
 import { CheckpointError, ConfigError } from '../base/errors'
 import { createStreams } from '../engine/tensor/streams'
-import { type ModelConfig, presets, type TrainConfig, trainFields, validateConfig } from '../makemoe/config'
+import { type ModelConfig, type TrainConfig, trainFields, validateConfig } from '../makemoe/config'
 import { SparseMoELanguageModel } from '../makemoe/model/language-model'
+import { presets } from '../makemoe/presets'
 import { checkTokenizer, type Tokenizer } from '../makemoe/text/tokenizer'
 import { nameOfTokenizer } from '../makemoe/text/tokenizers'
 import { loadWeights, type TextRecord } from './checkpoint'

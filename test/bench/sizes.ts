@@ -1,5 +1,6 @@
 /** The sizes that the bench measures, and how much arithmetic each takes at least. */
-import { type ModelConfig, presets } from 'makemoe/dist/makemoe/config'
+import type { ModelConfig } from 'makemoe/dist/makemoe/config'
+import { presets } from 'makemoe/dist/makemoe/presets'
 
 /** A model's config, and the sequences in a batch. */
 export interface BenchSize extends Pick<ModelConfig, 'nEmbed' | 'nHead' | 'nLayer' | 'blockSize' | 'numExperts' | 'topK'> {

@@ -1,4 +1,4 @@
-import { presets } from 'makemoe/dist/makemoe/config'
+import { presets } from 'makemoe/dist/makemoe/presets'
 import { expect, test } from 'vitest'
 import { ladder, stepsOfOriginal, summary } from './to-loss'
 

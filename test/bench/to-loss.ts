@@ -11,7 +11,7 @@ import { writeFileAtomic } from 'makemoe/dist/base/files'
 import { mean } from 'makemoe/dist/base/numbers'
 import { paths, projectRoot } from 'makemoe/dist/cli/setup/paths'
 import { deviation, median } from 'makemoe/dist/lab/statistics'
-import { type PresetName, presets } from 'makemoe/dist/makemoe/config'
+import { type PresetName, presets } from 'makemoe/dist/makemoe/presets'
 import { startRunner } from './runner'
 import { sizes } from './sizes'
 

@@ -1,7 +1,7 @@
 /** How fast this machine is: one matrix product, and a training step of the default model on random tokens. */
 import { tf } from '../../engine/tensor/tf'
 import { stepTimes } from '../../lab/timing'
-import { presets } from '../../makemoe/config'
+import { presets } from '../../makemoe/presets'
 import { Dataset } from '../../makemoe/text/dataset'
 import type { Examination } from './findings'
 
