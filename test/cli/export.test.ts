@@ -1,34 +1,15 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CharTokenizer, createStreams, presets, SparseMoELanguageModel, saveCheckpoint } from 'makemoe'
+import { presets, saveCheckpoint } from 'makemoe'
 import { type ExportOptions, exportPage } from 'makemoe/dist/cli/export'
-import { engineOf, parseData } from 'makemoe/dist/show/page/contents'
-import { plainLinear } from 'makemoe/dist/show/page/ops'
 import { afterAll, describe, expect, test, vi } from 'vitest'
+import { config, makeModel, openPage, tokenizer } from '../show/page/small-page'
 
 const folder = mkdtempSync(join(tmpdir(), 'page-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const tokenizer = CharTokenizer.fromText('\n abcde<')
-const config = {
-  ...presets.corrected,
-  vocabSize: 8,
-  blockSize: 8,
-  nEmbed: 16,
-  nHead: 2,
-  nLayer: 2,
-  numExperts: 4,
-  topK: 2,
-  initialization: 'kaiming' as const,
-}
-const model = new SparseMoELanguageModel(config, createStreams(1).init)
-
-const partOf = (html: string, id: string): string => new RegExp(`id="${id}">([^]*?)</(?:script|style)>`).exec(html)?.[1] as string
-const openPage = (html: string) => {
-  const data = parseData(partOf(html, 'data'))
-  return { data, engine: engineOf(partOf(html, 'weights'), data, plainLinear) }
-}
+const model = makeModel()
 
 // Not through `main`, which sets up a Python environment first.
 describe('npm run export', () => {

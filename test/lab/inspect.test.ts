@@ -1,37 +1,17 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  CharTokenizer,
-  compile,
-  createStreams,
-  Dataset,
-  exactLoss,
-  loadCheckpoint,
-  Module,
-  observe,
-  SparseMoELanguageModel,
-  startRun,
-  stateDictOf,
-  type Tensor,
-  tf,
-  validateConfig,
-} from 'makemoe'
+import { compile, exactLoss, loadCheckpoint, Module, observe, startRun, stateDictOf, type Tensor, tf } from 'makemoe'
 import { inspect } from 'makemoe/dist/lab/inspect'
 import { makeLossSum } from 'makemoe/dist/makemoe/train/evaluate'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { twoLayers } from '../support'
+import { makeInspected } from './inspected'
 
 const folder = mkdtempSync(join(tmpdir(), 'inspect-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 const runFolder = join(folder, 'run')
 
-const text = 'First Citizen:\nSpeak, <b> & be "heard"!\n\n'.repeat(40)
-const tokenizer = CharTokenizer.fromText(text)
-const config = validateConfig({ ...twoLayers, nEmbed: 16, blockSize: 16, nLayer: 2, batchSize: 4, steps: 9, evalIters: 1 })
-const streams = createStreams(config.seed)
-const dataset = new Dataset(tokenizer.encode(text), config.blockSize)
-const model = new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize }, streams.init)
+const { config, dataset, model, streams, tokenizer } = makeInspected()
 
 /** A run that keeps the checkpoints of steps 3, 6 and 9. */
 beforeAll(async () => {

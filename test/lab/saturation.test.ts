@@ -1,22 +1,17 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CharTokenizer, createStreams, Dataset, SparseMoELanguageModel, startRun, stateDictOf, validateConfig } from 'makemoe'
+import { startRun, stateDictOf } from 'makemoe'
 import { inspect } from 'makemoe/dist/lab/inspect'
 import { saturationOverRun } from 'makemoe/dist/lab/saturation'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { twoLayers } from '../support'
+import { makeInspected } from './inspected'
 
 const folder = mkdtempSync(join(tmpdir(), 'saturation-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 const runFolder = join(folder, 'run')
 
-const text = 'First Citizen:\nSpeak, <b> & be "heard"!\n\n'.repeat(40)
-const tokenizer = CharTokenizer.fromText(text)
-const config = validateConfig({ ...twoLayers, nEmbed: 16, blockSize: 16, nLayer: 2, batchSize: 4, steps: 9, evalIters: 1 })
-const streams = createStreams(config.seed)
-const dataset = new Dataset(tokenizer.encode(text), config.blockSize)
-const model = new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize }, streams.init)
+const { config, dataset, model, streams, tokenizer } = makeInspected()
 
 /** A run that keeps the checkpoints of steps 3, 6 and 9. */
 beforeAll(async () => {

@@ -1,18 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CharTokenizer, createStreams, Dataset, inspectionPage, SparseMoELanguageModel, validateConfig } from 'makemoe'
+import { inspectionPage } from 'makemoe'
 import { afterAll, describe, expect, test } from 'vitest'
-import { twoLayers } from '../support'
+import { makeInspected } from '../lab/inspected'
 
 const folder = mkdtempSync(join(tmpdir(), 'inspect-'))
 afterAll(() => rmSync(folder, { recursive: true }))
-const text = 'First Citizen:\nSpeak, <b> & be "heard"!\n\n'.repeat(40)
-const tokenizer = CharTokenizer.fromText(text)
-const config = validateConfig({ ...twoLayers, nEmbed: 16, blockSize: 16, nLayer: 2, batchSize: 4, steps: 9, evalIters: 1 })
-const streams = createStreams(config.seed)
-const dataset = new Dataset(tokenizer.encode(text), config.blockSize)
-const model = new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize }, streams.init)
+const { dataset, model, tokenizer } = makeInspected()
 
 describe('the page', () => {
   test('from a cell: a file, and an iframe of it', async () => {

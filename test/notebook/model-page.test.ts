@@ -2,11 +2,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
-  CharTokenizer,
   createStreams,
   kaimingNormal,
   modelPage,
-  presets,
   SparseMoELanguageModel,
   SwigluExpert,
   type Tensor,
@@ -14,33 +12,13 @@ import {
   tf,
   topKGating,
 } from 'makemoe'
-import { engineOf, parseData } from 'makemoe/dist/show/page/contents'
-import { plainLinear } from 'makemoe/dist/show/page/ops'
 import { afterAll, describe, expect, test } from 'vitest'
+import { config, makeModel, openPage, tokenizer, validation } from '../show/page/small-page'
 
 const folder = mkdtempSync(join(tmpdir(), 'page-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const tokenizer = CharTokenizer.fromText('\n abcde<')
-const config = {
-  ...presets.corrected,
-  vocabSize: 8,
-  blockSize: 8,
-  nEmbed: 16,
-  nHead: 2,
-  nLayer: 2,
-  numExperts: 4,
-  topK: 2,
-  initialization: 'kaiming' as const,
-}
-const model = new SparseMoELanguageModel(config, createStreams(1).init)
-const validation = Array.from({ length: 65 }, (_, i) => (i * i + (i >> 2)) % 8)
-
-const partOf = (html: string, id: string): string => new RegExp(`id="${id}">([^]*?)</(?:script|style)>`).exec(html)?.[1] as string
-const openPage = (html: string) => {
-  const data = parseData(partOf(html, 'data'))
-  return { data, engine: engineOf(partOf(html, 'weights'), data, plainLinear) }
-}
+const model = makeModel()
 
 describe('the page', () => {
   test('of a model with a part by value is refused, even where its tensors have the usual names', () => {

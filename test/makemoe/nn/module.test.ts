@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import {
   AdamW,
   buffer,
+  CheckpointError,
   ConfigError,
   createStreams,
   Embedding,
@@ -286,6 +287,9 @@ describe('Module', () => {
     expect(pair.namedParameters().map(([name]) => name)).toEqual(['first.weight', 'first.bias', 'many.0.weight', 'scale'])
     expect(pair.parameterCount()).toBe(6 + 3 + 3 + 1)
     expect(pair.describe()).toMatch(/Pair \(13\)\n {2}first: Linear \(9\)/)
+  })
+  test('a state that lacks its tensors is refused', () => {
+    expect(() => new Pair().loadState(new Map())).toThrow(CheckpointError)
   })
   test('saves and loads under the names of the state_dict', () => {
     const [one, two] = [new Pair(), new Pair()]

@@ -1,16 +1,10 @@
 import { createHash } from 'node:crypto'
-import { CharTokenizer, createStreams, Dataset, SparseMoELanguageModel, validateConfig } from 'makemoe'
 import { inspect } from 'makemoe/dist/lab/inspect'
 import { renderInspection } from 'makemoe/dist/show/inspection/render'
 import { describe, expect, test } from 'vitest'
-import { twoLayers } from '../../support'
+import { makeInspected } from '../../lab/inspected'
 
-const text = 'First Citizen:\nSpeak, <b> & be "heard"!\n\n'.repeat(40)
-const tokenizer = CharTokenizer.fromText(text)
-const config = validateConfig({ ...twoLayers, nEmbed: 16, blockSize: 16, nLayer: 2, batchSize: 4, steps: 9, evalIters: 1 })
-const streams = createStreams(config.seed)
-const dataset = new Dataset(tokenizer.encode(text), config.blockSize)
-const model = new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize }, streams.init)
+const { dataset, model, streams, tokenizer } = makeInspected()
 
 describe('the page', () => {
   test('has all sections, escapes what it shows, and allows nothing but its own style', async () => {

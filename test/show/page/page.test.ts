@@ -1,38 +1,11 @@
 import { createHash } from 'node:crypto'
-import { CharTokenizer, createStreams, presets, SparseMoELanguageModel, tf } from 'makemoe'
-import { engineOf, parseData } from 'makemoe/dist/show/page/contents'
-import { plainLinear } from 'makemoe/dist/show/page/ops'
+import { createStreams, tf } from 'makemoe'
 import { makePage } from 'makemoe/dist/show/page/page'
 import { precisions } from 'makemoe/dist/show/page/weights'
 import { describe, expect, test } from 'vitest'
+import { config, lossOf, makeModel, openPage, partOf, tokenizer, validation } from './small-page'
 
-const tokenizer = CharTokenizer.fromText('\n abcde<')
-const config = {
-  ...presets.corrected,
-  vocabSize: 8,
-  blockSize: 8,
-  nEmbed: 16,
-  nHead: 2,
-  nLayer: 2,
-  numExperts: 4,
-  topK: 2,
-  initialization: 'kaiming' as const,
-}
-const model = new SparseMoELanguageModel(config, createStreams(1).init)
-const validation = Array.from({ length: 65 }, (_, i) => (i * i + (i >> 2)) % 8)
-
-const partOf = (html: string, id: string): string => new RegExp(`id="${id}">([^]*?)</(?:script|style)>`).exec(html)?.[1] as string
-const openPage = (html: string) => {
-  const data = parseData(partOf(html, 'data'))
-  return { data, engine: engineOf(partOf(html, 'weights'), data, plainLinear) }
-}
-/** TensorFlow's mean loss over windows of 8. */
-const lossOf = (ids: readonly number[]): number =>
-  tf.tidy(() => {
-    const count = Math.floor((ids.length - 1) / 8)
-    const [x, y] = [0, 1].map((shift) => tf.tensor2d(ids.slice(shift, shift + count * 8), [count, 8], 'int32'))
-    return model.loss(x as never, y as never, { training: false, streams: createStreams(0) }).dataSync()[0] as number
-  })
+const model = makeModel()
 
 describe('the page', () => {
   test.each(precisions)('with %s weights holds the model, and its loss', (precision) => {
@@ -40,9 +13,11 @@ describe('the page', () => {
     const { data, engine } = openPage(html)
     expect(data.vocabulary).toEqual(tokenizer.vocabulary)
     expect(facts.validation?.characters).toBe(64)
-    expect(facts.validation?.lossInFull).toBeCloseTo(lossOf(validation), 4)
+    expect(facts.validation?.lossInFull).toBeCloseTo(lossOf(model, validation), 4)
     if (precision === 'fp32') expect(facts.validation?.loss).toBe(facts.validation?.lossInFull)
-    expect(Math.abs((facts.validation?.loss as number) - lossOf(validation))).toBeLessThan({ fp32: 1e-5, fp16: 1e-2, int8: 0.1 }[precision])
+    expect(Math.abs((facts.validation?.loss as number) - lossOf(model, validation))).toBeLessThan(
+      { fp32: 1e-5, fp16: 1e-2, int8: 0.1 }[precision],
+    )
     expect(facts.validation?.load.reduce((a, b) => a + b)).toBe(64 * 2 * 2)
     const logits = engine.forward(validation.slice(0, 8), engine.sequence())
     const expected = tf.tidy(() =>

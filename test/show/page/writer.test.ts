@@ -1,35 +1,10 @@
-import { CharTokenizer, createStreams, presets, SparseMoELanguageModel, tf } from 'makemoe'
-import { engineOf, parseData } from 'makemoe/dist/show/page/contents'
-import { plainLinear } from 'makemoe/dist/show/page/ops'
+import { createStreams, tf } from 'makemoe'
 import { makePage } from 'makemoe/dist/show/page/page'
 import { type Settings, Writer } from 'makemoe/dist/show/page/writer'
 import { describe, expect, test } from 'vitest'
+import { lossOf, makeModel, openPage, tokenizer } from './small-page'
 
-const tokenizer = CharTokenizer.fromText('\n abcde<')
-const config = {
-  ...presets.corrected,
-  vocabSize: 8,
-  blockSize: 8,
-  nEmbed: 16,
-  nHead: 2,
-  nLayer: 2,
-  numExperts: 4,
-  topK: 2,
-  initialization: 'kaiming' as const,
-}
-const model = new SparseMoELanguageModel(config, createStreams(1).init)
-const partOf = (html: string, id: string): string => new RegExp(`id="${id}">([^]*?)</(?:script|style)>`).exec(html)?.[1] as string
-const openPage = (html: string) => {
-  const data = parseData(partOf(html, 'data'))
-  return { data, engine: engineOf(partOf(html, 'weights'), data, plainLinear) }
-}
-/** TensorFlow's mean loss over windows of 8. */
-const lossOf = (ids: readonly number[]): number =>
-  tf.tidy(() => {
-    const count = Math.floor((ids.length - 1) / 8)
-    const [x, y] = [0, 1].map((shift) => tf.tensor2d(ids.slice(shift, shift + count * 8), [count, 8], 'int32'))
-    return model.loss(x as never, y as never, { training: false, streams: createStreams(0) }).dataSync()[0] as number
-  })
+const model = makeModel()
 
 describe('a writer', () => {
   const { engine, data } = openPage(makePage(model, tokenizer.vocabulary, { precision: 'fp32' }).html)
@@ -75,7 +50,7 @@ describe('a writer', () => {
     for (; !window.done; window = windows.next()) expect(window.value).toBeUndefined()
     const ids = [...tokenizer.encode(textOf(writer))]
     expect(ids).toHaveLength(65)
-    expect(window.value).toBeCloseTo(lossOf(ids), 4)
+    expect(window.value).toBeCloseTo(lossOf(model, ids), 4)
   })
   test('keeps at least topK experts of a layer, and shows characters that it does not know', () => {
     const writer = write({ temperature: 1, seed: 3 }, 3, 'aé')
