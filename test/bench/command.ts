@@ -1,12 +1,14 @@
 /** `npm run bench`: the command and its options. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { isOneOf } from 'makemoe/dist/base/assertions'
+import { isOneOf, keysOf } from 'makemoe/dist/base/assertions'
 import { ConfigError } from 'makemoe/dist/base/errors'
 import { natural, number } from 'makemoe/dist/cli/option-values'
 import { setup } from 'makemoe/dist/cli/setup/setup'
 import type { PresetName } from 'makemoe/dist/makemoe/presets'
 import { parallelisms } from 'makemoe/dist/runs/cluster/member'
 import type { BenchOptions } from './bench'
+import { benchProfile } from './profile'
+import { type SizeName, sizes } from './sizes'
 import { benchToLoss, ladder } from './to-loss'
 import type { WorkersBenchOptions } from './workers'
 
@@ -33,10 +35,20 @@ function ladderPresets(text: string): PresetName[] {
   })
 }
 
+/** Sizes whose step is profiled: `tiny,default`. */
+function sizeNames(text: string): SizeName[] {
+  const names = keysOf(sizes)
+  return text.split(',').map((name) => {
+    if (!isOneOf(names, name)) throw new InvalidArgumentError(`expected some of ${names.join(', ')}.`)
+    return name
+  })
+}
+
 interface Options extends BenchOptions, Omit<WorkersBenchOptions, 'workers' | keyof BenchOptions> {
   readonly workers?: number[]
   readonly toLoss?: true | PresetName[]
   readonly seeds?: number
+  readonly profile?: true | SizeName[]
 }
 
 export function register(program: Command): void {
@@ -46,22 +58,27 @@ export function register(program: Command): void {
     .allowExcessArguments(false)
     .option('--with-pytorch', 'fetch PyTorch into the virtual environment')
     .option('--rounds <number>', 'turns of each', natural, 8)
-    .addOption(new Option('--size <name>', 'of the model').choices(['default', 'context', 'wide', 'experts', 'all']).default('default'))
+    .addOption(new Option('--size <name>', 'of the model').choices([...keysOf(sizes), 'all']).default('default'))
     .option('--growth <file>', 'measure how time and memory grow with each dimension, and draw it (HTML)')
     .option('--json <file>', 'write the numbers as JSON')
     .option('--to-loss [presets]', 'train presets instead, such as tiny,small, and say how long each took to which loss', ladderPresets)
     .option('--seeds <number>', 'with --to-loss: trainings of each', natural)
+    .option('--profile [sizes]', "where a step's time goes, by kind of op, such as tiny,default (default: those and experts)", sizeNames)
     .option('--workers <numbers>', 'measure a step in these numbers of processes instead, such as 1,2,4: time, bytes sent, waiting', counts)
     .addOption(new Option('--parallel <what>', 'with --workers: what they share out').choices(parallelisms))
     .option('--capacity-factors <numbers>', 'with --workers: such as 0.5,1,none (default: none,1)', factors)
     .option('--checkpoint <folder>', "with --workers: a run whose model is measured, on its text, instead of a size's")
     .option('--trust-network', 'with --workers, where they cannot have a network of their own')
-    .action(async ({ workers, toLoss, seeds, ...options }: Options) => {
+    .action(async ({ workers, toLoss, seeds, profile, ...options }: Options) => {
       if (seeds !== undefined && toLoss === undefined) throw new ConfigError('seeds: got it without --to-loss, expected both')
       if (toLoss !== undefined) {
         await setup({ jupyter: false, text: true, pytorch: options.withPytorch ?? false }, (line) => console.error(line))
         const names = toLoss === true ? ladder.map(({ preset }) => preset) : toLoss
         return await benchToLoss(names, { seeds: seeds ?? 3, ...(options.json === undefined ? {} : { json: options.json }) })
+      }
+      if (profile) {
+        await setup({ jupyter: false, text: false }, (line) => console.error(line))
+        return benchProfile(profile === true ? ['tiny', 'default', 'experts'] : profile)
       }
       if (workers) {
         await setup({ jupyter: false, text: options.checkpoint !== undefined }, (line) => console.error(line))

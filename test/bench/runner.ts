@@ -8,8 +8,8 @@ import { ownEnvironment } from 'makemoe/dist/cli/setup/environment'
 import { paths, projectRoot } from 'makemoe/dist/cli/setup/paths'
 import type { BenchSize } from './sizes'
 
-export const whats = ['step', 'evaluation', 'token'] as const
-/** What is timed: a training step, an evaluation batch, a character behind a full window. */
+export const whats = ['step', 'evaluation', 'token', 'cached'] as const
+/** What is timed: a training step, an evaluation batch, a character behind a full window, one before it is full, with the cache (ours alone). */
 export type What = (typeof whats)[number]
 
 export const models = {

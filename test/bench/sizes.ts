@@ -7,12 +7,21 @@ export interface BenchSize extends Pick<ModelConfig, 'nEmbed' | 'nHead' | 'nLaye
   readonly batchSize: number
 }
 
-const { nEmbed, nHead, nLayer, blockSize, numExperts, topK, batchSize } = presets.makemoe
-const base: BenchSize = { nEmbed, nHead, nLayer, blockSize, numExperts, topK, batchSize }
+const sizeOf = ({ nEmbed, nHead, nLayer, blockSize, numExperts, topK, batchSize }: BenchSize): BenchSize => ({
+  nEmbed,
+  nHead,
+  nLayer,
+  blockSize,
+  numExperts,
+  topK,
+  batchSize,
+}) // without a config's other fields
+const base = sizeOf(presets.makemoe)
 
-/** The default, and what a person tries next: a longer context, a wider model, more experts. */
+/** The default, the first rung of the ladder, and what a person tries next: a longer context, a wider model, more experts. */
 export const sizes = {
   default: base,
+  tiny: sizeOf(presets.tiny),
   context: { ...base, blockSize: 256 },
   wide: { ...base, nEmbed: 384, nHead: 6, nLayer: 6, blockSize: 256, batchSize: 4 },
   experts: { ...base, nEmbed: 256, blockSize: 64, numExperts: 32 },

@@ -3,8 +3,7 @@
  * that has it, when the function runs.
  *
  * Variables are resources. Each is read once, before anything writes to it. Whoever uses what was read keeps it: a write puts a new buffer
- * in its place. So writes wait for the read alone; waiting for its users too would keep TensorFlow from fusing matmul, bias and ReLU, since
- * it fuses nothing that others wait for.
+ * in its place. So writes wait for the read alone, not for its users.
  */
 import { TraceError } from '../../base/errors'
 import { typeOf } from '../tensor/op'
