@@ -103,6 +103,6 @@ test('its losses are those of data/curves.json', () => {
   expect(rows).toHaveLength(5)
   for (const [, shown, makemoe, standard] of rows) {
     const step = Number(shown?.replace(',', ''))
-    expect([shown, makemoe, standard]).toEqual([shown, cell('makemoe-1337-400', step), cell('default-1337', step)])
+    expect([shown, makemoe, standard]).toEqual([shown, cell('makemoe-1337-400', step), cell('corrected-1337', step)])
   }
 })

@@ -42,9 +42,9 @@ export const presets = {
     schedule: 'constant',
   },
   tiny: { ...narrow, steps: 500, evalInterval: 100 },
-  small: { ...narrow, steps: 1500, evalInterval: 250 },
-  medium: { ...wide, steps: 1500, evalInterval: 250 },
-  large: { ...wide, blockSize: 256, steps: 3500, evalInterval: 500 },
+  small: { ...narrow, ngram: 4, steps: 1500, evalInterval: 250 },
+  medium: { ...wide, dropout: 0.1, steps: 2500, evalInterval: 250 },
+  large: { ...wide, dropout: 0.15, blockSize: 256, steps: 1750, evalInterval: 250 },
 } as const satisfies Record<string, Config>
 
 export type PresetName = keyof typeof presets

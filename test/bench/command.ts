@@ -4,7 +4,7 @@ import { isOneOf, keysOf } from 'makemoe/dist/base/assertions'
 import { ConfigError } from 'makemoe/dist/base/errors'
 import { natural, number } from 'makemoe/dist/cli/option-values'
 import { setup } from 'makemoe/dist/cli/setup/setup'
-import type { PresetName } from 'makemoe/dist/makemoe/presets'
+import { type PresetName, presets } from 'makemoe/dist/makemoe/presets'
 import { parallelisms } from 'makemoe/dist/runs/cluster/member'
 import type { BenchOptions } from './bench'
 import { benchProfile } from './profile'
@@ -26,9 +26,9 @@ function factors(text: string): number[] {
   return numbers
 }
 
-/** Presets of the ladder: `tiny,small`. */
-function ladderPresets(text: string): PresetName[] {
-  const names = ladder.map(({ preset }) => preset)
+/** Presets: `tiny,small`. */
+function presetNames(text: string): PresetName[] {
+  const names = keysOf(presets)
   return text.split(',').map((name) => {
     if (!isOneOf(names, name)) throw new InvalidArgumentError(`expected some of ${names.join(', ')}.`)
     return name
@@ -49,6 +49,7 @@ interface Options extends BenchOptions, Omit<WorkersBenchOptions, 'workers' | ke
   readonly toLoss?: true | PresetName[]
   readonly seeds?: number
   readonly profile?: true | SizeName[]
+  readonly figure?: string
 }
 
 export function register(program: Command): void {
@@ -61,20 +62,26 @@ export function register(program: Command): void {
     .addOption(new Option('--size <name>', 'of the model').choices([...keysOf(sizes), 'all']).default('default'))
     .option('--growth <file>', 'measure how time and memory grow with each dimension, and draw it (HTML)')
     .option('--json <file>', 'write the numbers as JSON')
-    .option('--to-loss [presets]', 'train presets instead, such as tiny,small, and say how long each took to which loss', ladderPresets)
+    .option(
+      '--to-loss [presets]',
+      'train presets instead, such as tiny,small (default: the ladder), and say how long each took to which loss',
+      presetNames,
+    )
     .option('--seeds <number>', 'with --to-loss: trainings of each', natural)
     .option('--profile [sizes]', "where a step's time goes, by kind of op, such as tiny,default (default: those and experts)", sizeNames)
+    .option('--figure <file>', 'with --to-loss: draw loss against minutes (HTML)')
     .option('--workers <numbers>', 'measure a step in these numbers of processes instead, such as 1,2,4: time, bytes sent, waiting', counts)
     .addOption(new Option('--parallel <what>', 'with --workers: what they share out').choices(parallelisms))
     .option('--capacity-factors <numbers>', 'with --workers: such as 0.5,1,none (default: none,1)', factors)
     .option('--checkpoint <folder>', "with --workers: a run whose model is measured, on its text, instead of a size's")
     .option('--trust-network', 'with --workers, where they cannot have a network of their own')
-    .action(async ({ workers, toLoss, seeds, profile, ...options }: Options) => {
+    .action(async ({ workers, toLoss, seeds, figure, profile, ...options }: Options) => {
       if (seeds !== undefined && toLoss === undefined) throw new ConfigError('seeds: got it without --to-loss, expected both')
+      if (figure !== undefined && toLoss === undefined) throw new ConfigError('figure: got it without --to-loss, expected both')
       if (toLoss !== undefined) {
         await setup({ jupyter: false, text: true, pytorch: options.withPytorch ?? false }, (line) => console.error(line))
         const names = toLoss === true ? ladder.map(({ preset }) => preset) : toLoss
-        return await benchToLoss(names, { seeds: seeds ?? 3, ...(options.json === undefined ? {} : { json: options.json }) })
+        return await benchToLoss(names, { ...options, seeds: seeds ?? 3, ...(figure === undefined ? {} : { figure }) })
       }
       if (profile) {
         await setup({ jupyter: false, text: false }, (line) => console.error(line))

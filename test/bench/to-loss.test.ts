@@ -1,5 +1,6 @@
 import { presets } from 'makemoe/dist/makemoe/presets'
 import { expect, test } from 'vitest'
+import { curvesBySteps, minutesFigure } from './minutes'
 import { ladder, stepsOfOriginal, summary } from './to-loss'
 
 test("the original's published losses: when it is there, and where it never comes", () => {
@@ -26,4 +27,15 @@ test('a line says the mean and the spread of the losses, the median of the minut
   expect(line).toContain('goal 1.7508: reached; 0.60 minutes (goal 1.00)')
   expect(line).toContain('makeMoE.py is there after 30.0 minutes (5000 published steps at 360 ms), 50.0 times as long')
   expect(summary({ preset: 'tiny', loss: 1.7, minutes: 1 }, climbs)).toMatch(/not reached.*makeMoE.py ends at 1.7508/)
+})
+
+test('minutes are steps at the time that one takes, of the runs that were published or kept', () => {
+  const curves = curvesBySteps({ original: 60, makemoe: 30, corrected: 12 })
+  expect(curves.map(({ name }) => name)).toEqual(['makeMoE.py, as published', 'makemoe', 'corrected'])
+  expect(curves.map(({ minutes }) => minutes.at(-1))).toEqual([4999, 4999 / 2, 4999 / 5].map((steps) => expect.closeTo(steps / 1000, 6)))
+  expect(curves.every(({ minutes, losses }) => minutes.length === losses.length)).toBe(true)
+})
+test('the figure leaves out what was before its axis begins', () => {
+  const { data } = minutesFigure([{ name: 'a', minutes: [0, 0.04, 0.5, 1], losses: [4, 3, 2, 1.5] }])
+  expect(data).toMatchObject([{ name: 'a', x: [0.5, 1], y: [2, 1.5] }])
 })

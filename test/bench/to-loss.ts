@@ -3,7 +3,7 @@
  * validation loss. makeMoE.py's step is measured in turns with them, and counts as often as its published curve took steps to the same loss.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { at } from 'makemoe/dist/base/assertions'
@@ -11,7 +11,12 @@ import { writeFileAtomic } from 'makemoe/dist/base/files'
 import { mean } from 'makemoe/dist/base/numbers'
 import { paths, projectRoot } from 'makemoe/dist/cli/setup/paths'
 import { deviation, median } from 'makemoe/dist/lab/statistics'
+import { stepTimes } from 'makemoe/dist/lab/timing'
 import { type PresetName, presets } from 'makemoe/dist/makemoe/presets'
+import { CharTokenizer } from 'makemoe/dist/makemoe/text/char-tokenizer'
+import { Dataset } from 'makemoe/dist/makemoe/text/dataset'
+import { figurePage } from 'makemoe/dist/show/plot/html'
+import { curvesBySteps, type MinutesCurve, minutesFigure, type StepTimes } from './minutes'
 import { startRunner } from './runner'
 import { sizes } from './sizes'
 
@@ -46,6 +51,8 @@ export interface Climb {
   readonly minutes: number
   /** Milliseconds of makeMoE.py's step just before; absent without PyTorch. */
   readonly originalMs?: number
+  /** Its evaluations on the way, and the exact loss at the end. */
+  readonly curve?: Pick<MinutesCurve, 'minutes' | 'losses'>
 }
 
 const makemoe = (...args: string[]): string =>
@@ -55,15 +62,21 @@ const makemoe = (...args: string[]): string =>
     maxBuffer: 1e8,
   })
 
-function climb(preset: PresetName, seed: number): Pick<Climb, 'nats' | 'minutes'> {
+function climb(preset: PresetName, seed: number): Pick<Climb, 'nats' | 'minutes' | 'curve'> {
   const scratch = mkdtempSync(join(tmpdir(), 'makemoe-ladder-'))
   try {
     const run = join(scratch, 'run')
-    const start = performance.now()
+    const start = Date.now()
     makemoe('train', '--preset', preset, '--seed', String(seed), '--out', run)
-    const minutes = (performance.now() - start) / 60_000
+    const minutes = (Date.now() - start) / 60_000
     const { nats } = JSON.parse(makemoe('evaluate', '--checkpoint', run, '--json')) as { readonly nats: number } // as evaluate prints it
-    return { nats, minutes }
+    const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n')
+    const evaluations = lines.flatMap((line) => {
+      const { val_loss: loss, time } = JSON.parse(line) as { readonly val_loss?: number; readonly time: number } // as a run writes it
+      return loss === undefined ? [] : [{ loss, minute: (time - start) / 60_000 }]
+    })
+    const curve = { minutes: [...evaluations.map(({ minute }) => minute), minutes], losses: [...evaluations.map(({ loss }) => loss), nats] }
+    return { nats, minutes, curve }
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
@@ -93,10 +106,22 @@ export interface ToLossOptions {
   /** Trainings of each preset. */
   readonly seeds: number
   readonly json?: string
+  /** A file for the figure of loss against minutes, the presets of the original's size among them (HTML). */
+  readonly figure?: string
+}
+
+/** Milliseconds of a step of the presets whose curves are kept, measured in turns. */
+async function stepTimesOfKept(): Promise<StepTimes> {
+  const text = readFileSync(paths.text(), 'utf8')
+  const tokenizer = CharTokenizer.fromText(text)
+  const dataset = new Dataset(tokenizer.encode(text), presets.corrected.blockSize)
+  const { makemoe, corrected } = presets
+  const times = await stepTimes({ makemoe, corrected }, { config: corrected, dataset, vocabSize: tokenizer.vocabSize })
+  return times ?? {} // no signal stops it
 }
 
 /** Climbs the ladder once a seed, so that the machine's load touches all rungs alike. */
-export async function benchToLoss(names: readonly PresetName[], { seeds, json }: ToLossOptions): Promise<void> {
+export async function benchToLoss(names: readonly PresetName[], { seeds, json, figure }: ToLossOptions): Promise<void> {
   const original = existsSync(paths.pytorch()) ? startRunner('makemoe', sizes.default) : undefined
   if (!original) console.log('PyTorch is not installed: ours alone (npm run bench -- --with-pytorch fetches it)')
   const climbs: Climb[] = []
@@ -111,6 +136,17 @@ export async function benchToLoss(names: readonly PresetName[], { seeds, json }:
         console.log(`${preset}, seed ${seed}: loss ${climbed.nats.toFixed(4)} after ${climbed.minutes.toFixed(2)} minutes`)
         if (json !== undefined) writeFileAtomic(json, `${JSON.stringify({ climbs }, null, 2)}\n`)
       }
+    if (figure !== undefined) {
+      const originalMs = median(climbs.flatMap((each) => each.originalMs ?? []))
+      const times = { ...(Number.isNaN(originalMs) ? {} : { original: originalMs }), ...(await stepTimesOfKept()) }
+      const own = climbs.filter(({ seed, preset }) => seed === presets[preset].seed)
+      const ladderCurves = own.flatMap(({ preset, curve }) => (curve ? [{ name: preset, ...curve }] : []))
+      writeFileAtomic(
+        figure,
+        figurePage(minutesFigure([...curvesBySteps(times), ...ladderCurves]), { title: 'makeMoE: minutes to a loss' }),
+      )
+      if (json !== undefined) writeFileAtomic(json, `${JSON.stringify({ times, climbs }, null, 2)}\n`)
+    }
   } finally {
     original?.close()
   }
