@@ -55,6 +55,9 @@ const expectations = {
       'expert choice',
       'Xavier start',
       'balancing loss',
+      'rotary positions',
+      'RMSNorm',
+      'Muon',
       'four choices',
     ],
     words: [

@@ -76,3 +76,14 @@ describe.each(names)('%s', (name) => {
     expect(shown).toContain(`step ${trainings[name]}/${trainings[name]}`)
   })
 })
+
+test('makeMoE_Concise: each cell after "Hack this" has fewer than 25 lines, each race a name of its own', () => {
+  const { cells } = read('makeMoE_Concise.ipynb')
+  const start = cells.findIndex((cell) => joined(cell.source).startsWith('## Hack this'))
+  const hacks = cells.slice(start).filter((cell) => cell.cell_type === 'code')
+  expect(hacks.length).toBeGreaterThan(20)
+  for (const { source } of hacks) expect(joined(source).split('\n').length, joined(source)).toBeLessThan(25)
+  const races = hacks.flatMap(({ source }) => joined(source).match(/(?<=^await race\(')[^']+/) ?? [])
+  expect(races).toEqual(expect.arrayContaining(['rotary positions', 'RMSNorm', 'Muon']))
+  expect(new Set(races).size).toBe(races.length)
+})
