@@ -14,7 +14,7 @@ import { defaultThreads } from 'makemoe/dist/engine/tensorflow/context'
 import { quantile } from 'makemoe/dist/lab/statistics'
 import { figurePage } from 'makemoe/dist/show/plot/html'
 import { growthFigure } from './growth'
-import { type Answer, type BenchModel, models, startRunner, type What, whats } from './runner'
+import { type Answer, type BenchModel, models, startRunner, untimedCalls, type What, whats } from './runner'
 import { type BenchSize, type Dimension, forwardFlops, grown, growth, type SizeName, sizes } from './sizes'
 
 export interface BenchOptions {
@@ -75,8 +75,6 @@ interface Plan {
   readonly rounds: number
 }
 
-/** `compile` traces again before calls 2, 3, 5, 9, 17 and 33: those are not a step's time. */
-const untimed = 33
 const isCompiled = (model: BenchModel): boolean => model === 'ours' || model === 'ours-capacity'
 
 /** Ours alone keeps keys and values. */
@@ -99,7 +97,10 @@ async function measure({ name, size, models, whats, rounds }: Plan): Promise<Ben
       rates.push(matmulRate())
       for (const what of whats)
         for (const { runner } of entrants.filter(({ runner }) => isMeasured(what, runner.model))) {
-          const answer = await runner.ask(what, round < 0 && isCompiled(runner.model) ? untimed : runner.model === 'ours-eager' ? 1 : 3)
+          const answer = await runner.ask(
+            what,
+            round < 0 && isCompiled(runner.model) ? untimedCalls : runner.model === 'ours-eager' ? 1 : 3,
+          )
           const key = `${runner.model}/${what}`
           // The first turn warms up; its memory is that of steps alone.
           const known = measured.get(key) ?? { times: [], last: answer }

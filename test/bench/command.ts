@@ -7,9 +7,7 @@ import { setup } from 'makemoe/dist/cli/setup/setup'
 import { type PresetName, presets } from 'makemoe/dist/makemoe/presets'
 import { parallelisms } from 'makemoe/dist/runs/cluster/member'
 import type { BenchOptions } from './bench'
-import { benchProfile } from './profile'
 import { type SizeName, sizes } from './sizes'
-import { benchToLoss, ladder } from './to-loss'
 import type { WorkersBenchOptions } from './workers'
 
 /** Numbers of processes: `1,2,4`. */
@@ -26,23 +24,15 @@ function factors(text: string): number[] {
   return numbers
 }
 
-/** Presets: `tiny,small`. */
-function presetNames(text: string): PresetName[] {
-  const names = keysOf(presets)
-  return text.split(',').map((name) => {
-    if (!isOneOf(names, name)) throw new InvalidArgumentError(`expected some of ${names.join(', ')}.`)
-    return name
-  })
-}
-
-/** Sizes whose step is profiled: `tiny,default`. */
-function sizeNames(text: string): SizeName[] {
-  const names = keysOf(sizes)
-  return text.split(',').map((name) => {
-    if (!isOneOf(names, name)) throw new InvalidArgumentError(`expected some of ${names.join(', ')}.`)
-    return name
-  })
-}
+/** Some of the names of a table: `tiny,small`. */
+const someOf =
+  <T extends object>(table: T) =>
+  (text: string): (keyof T & string)[] =>
+    text.split(',').map((name) => {
+      const names = keysOf(table)
+      if (!isOneOf(names, name)) throw new InvalidArgumentError(`expected some of ${names.join(', ')}.`)
+      return name
+    })
 
 interface Options extends BenchOptions, Omit<WorkersBenchOptions, 'workers' | keyof BenchOptions> {
   readonly workers?: number[]
@@ -65,10 +55,14 @@ export function register(program: Command): void {
     .option(
       '--to-loss [presets]',
       'train presets instead, such as tiny,small (default: the ladder), and say how long each took to which loss',
-      presetNames,
+      someOf(presets),
     )
     .option('--seeds <number>', 'with --to-loss: trainings of each', natural)
-    .option('--profile [sizes]', "where a step's time goes, by kind of op, such as tiny,default (default: those and experts)", sizeNames)
+    .option(
+      '--profile [sizes]',
+      "where a step's time goes, by kind of op, such as tiny,default (default: those and experts)",
+      someOf(sizes),
+    )
     .option('--figure <file>', 'with --to-loss: draw loss against minutes (HTML)')
     .option('--workers <numbers>', 'measure a step in these numbers of processes instead, such as 1,2,4: time, bytes sent, waiting', counts)
     .addOption(new Option('--parallel <what>', 'with --workers: what they share out').choices(parallelisms))
@@ -80,12 +74,13 @@ export function register(program: Command): void {
       if (figure !== undefined && toLoss === undefined) throw new ConfigError('figure: got it without --to-loss, expected both')
       if (toLoss !== undefined) {
         await setup({ jupyter: false, text: true, pytorch: options.withPytorch ?? false }, (line) => console.error(line))
+        const { benchToLoss, ladder } = await import('./to-loss')
         const names = toLoss === true ? ladder.map(({ preset }) => preset) : toLoss
         return await benchToLoss(names, { ...options, seeds: seeds ?? 3, ...(figure === undefined ? {} : { figure }) })
       }
       if (profile) {
         await setup({ jupyter: false, text: false }, (line) => console.error(line))
-        return benchProfile(profile === true ? ['tiny', 'default', 'experts'] : profile)
+        return (await import('./profile')).benchProfile(profile === true ? ['tiny', 'default', 'experts'] : profile)
       }
       if (workers) {
         await setup({ jupyter: false, text: options.checkpoint !== undefined }, (line) => console.error(line))

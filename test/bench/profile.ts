@@ -3,15 +3,15 @@
  * neither in kernels nor in the executor nor in JavaScript, they waited.
  */
 import { availableParallelism } from 'node:os'
+import { mean } from 'makemoe/dist/base/numbers'
 import { median } from 'makemoe/dist/lab/statistics'
 import { aligned } from 'makemoe/dist/lab/table'
 import { type ProfileEvent, profile } from './profiler'
+import { untimedCalls } from './runner'
 import { type SizeName, sizes } from './sizes'
 import { build } from './worker'
 
 const timedSteps = 20
-/** `compile` traces again before calls 2, 3, 5, 9, 17 and 33. */
-const untimedSteps = 33
 /** Of kinds of op; the others share a line. */
 const shown = 16
 
@@ -73,13 +73,13 @@ export function benchProfile(names: readonly SizeName[]): void {
   for (const name of names) {
     const { once, traces } = build({ model: 'ours', size: sizes[name], what: 'step', times: 1 })
     const steps = (count: number): number[] => Array.from({ length: count }, () => once('step'))
-    steps(untimedSteps)
+    steps(untimedCalls)
     const plainMs = median(steps(timedSteps))
     let times: number[] = []
     const threads = profile(() => {
       times = steps(timedSteps)
     })
-    const stepMs = sum(times) / timedSteps
+    const stepMs = mean(times)
     const inTensorflow = sum(threads.flat().flatMap(({ name, ms }) => (name === 'EagerExecute' ? [ms] : []))) / timedSteps
     console.log(
       `\n${name}: a step takes ${plainMs.toFixed(1)} ms, ${stepMs.toFixed(1)} under the profiler; ${traces.step?.operations} operations`,

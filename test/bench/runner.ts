@@ -12,6 +12,9 @@ export const whats = ['step', 'evaluation', 'token', 'cached'] as const
 /** What is timed: a training step, an evaluation batch, a character behind a full window, one before it is full, with the cache (ours alone). */
 export type What = (typeof whats)[number]
 
+/** Calls of a compiled function that are not timed: `compile` traces again before calls 2, 3, 5, 9, 17 and 33. */
+export const untimedCalls = 33
+
 export const models = {
   ours: 'ours',
   'ours-capacity': 'ours, capacity 1',

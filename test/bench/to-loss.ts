@@ -3,7 +3,7 @@
  * validation loss. makeMoE.py's step is measured in turns with them, and counts as often as its published curve took steps to the same loss.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { at } from 'makemoe/dist/base/assertions'
@@ -14,7 +14,9 @@ import { deviation, median } from 'makemoe/dist/lab/statistics'
 import { stepTimes } from 'makemoe/dist/lab/timing'
 import { type PresetName, presets } from 'makemoe/dist/makemoe/presets'
 import { CharTokenizer } from 'makemoe/dist/makemoe/text/char-tokenizer'
-import { Dataset } from 'makemoe/dist/makemoe/text/dataset'
+import { loadCorpus } from 'makemoe/dist/makemoe/text/corpus'
+import { datasetOf } from 'makemoe/dist/makemoe/text/dataset'
+import { metricsIn } from 'makemoe/dist/runs/track/metrics-file'
 import { figurePage } from 'makemoe/dist/show/plot/html'
 import { curvesBySteps, type MinutesCurve, minutesFigure, type StepTimes } from './minutes'
 import { startRunner } from './runner'
@@ -70,11 +72,9 @@ function climb(preset: PresetName, seed: number): Pick<Climb, 'nats' | 'minutes'
     makemoe('train', '--preset', preset, '--seed', String(seed), '--out', run)
     const minutes = (Date.now() - start) / 60_000
     const { nats } = JSON.parse(makemoe('evaluate', '--checkpoint', run, '--json')) as { readonly nats: number } // as evaluate prints it
-    const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n')
-    const evaluations = lines.flatMap((line) => {
-      const { val_loss: loss, time } = JSON.parse(line) as { readonly val_loss?: number; readonly time: number } // as a run writes it
-      return loss === undefined ? [] : [{ loss, minute: (time - start) / 60_000 }]
-    })
+    const evaluations = [...metricsIn(run)].flatMap(({ val_loss: loss, time }) =>
+      loss === undefined ? [] : [{ loss, minute: (time - start) / 60_000 }],
+    )
     const curve = { minutes: [...evaluations.map(({ minute }) => minute), minutes], losses: [...evaluations.map(({ loss }) => loss), nats] }
     return { nats, minutes, curve }
   } finally {
@@ -112,10 +112,10 @@ export interface ToLossOptions {
 
 /** Milliseconds of a step of the presets whose curves are kept, measured in turns. */
 async function stepTimesOfKept(): Promise<StepTimes> {
-  const text = readFileSync(paths.text(), 'utf8')
-  const tokenizer = CharTokenizer.fromText(text)
-  const dataset = new Dataset(tokenizer.encode(text), presets.corrected.blockSize)
   const { makemoe, corrected } = presets
+  const corpus = loadCorpus({ defaultFile: paths.text() })
+  const tokenizer = CharTokenizer.fromText(corpus.pieces())
+  const dataset = datasetOf(tokenizer, corpus, corrected.blockSize)
   const times = await stepTimes({ makemoe, corrected }, { config: corrected, dataset, vocabSize: tokenizer.vocabSize })
   return times ?? {} // no signal stops it
 }
