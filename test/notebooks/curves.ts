@@ -22,7 +22,9 @@ function curvesIn(notebook: Notebook): Record<'steps' | 'train' | 'val', readonl
 
 /** How many batches of a split an evaluation of the notebook takes in a full run. @throws MakemoeError if its cells do not say so */
 function evaluationBatchesOf(name: string, { cells }: Notebook): number {
-  const found = cells.map(({ source }) => /evalIters(?: =|:) Math\.min\((\d+), [^)]*\bsteps\b/.exec(joined(source))?.[1]).find(Boolean)
+  const found = cells
+    .map(({ source }) => /evalIters(?: =|:) Math\.min\((\d+), (?:steps|Math\.ceil\(steps \/ \d+\))\)/.exec(joined(source))?.[1])
+    .find(Boolean)
   if (found === undefined) throw new MakemoeError(`${name}: got no evalIters, expected a cell with Math.min(NUMBER, steps)`)
   return Number(found)
 }
