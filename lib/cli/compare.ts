@@ -45,7 +45,7 @@ interface CompareCommandOptions {
 }
 
 /** What a comparison has in place of the preset's, unless it is given. */
-const defaults = { steps: 1000, evalInterval: 'a tenth of the steps', evalIters: 50 } as const
+const defaults = { steps: 1000, evalInterval: 'a tenth of the steps', evalIters: 20 } as const
 
 /** @throws ConfigError */
 function sharedConfig(name: string, given: Partial<Config>): Config {
@@ -58,7 +58,7 @@ export function register(program: Command): void {
     .addOption(
       new Option(
         '--what <name>',
-        'variants of the model that the other options describe: ways to balance; routers; which, how many and how wide experts; capacity factors and drop policies; dense models; first weights; learning rates; optimizers; from one expert to 32; the steps to the default; why a table of characters routes well',
+        'variants of the model that the other options describe: ways to balance; routers; which, how many and how wide experts; capacity factors and drop policies; dense models; first weights; learning rates; optimizers; from one expert to 32; ever finer experts; the steps to the default; why a table of characters routes well',
       ).choices(keysOf(comparisons)),
     )
     .option(

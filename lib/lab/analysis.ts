@@ -105,6 +105,7 @@ export function shareFromCharacter(choices: Choices, characters: ArrayLike<numbe
 
 /**
  * Saturation: the mean share of a token's final choices that were there already; |top-k(t) and top-k(final)| / k (OLMoE, eq. 7).
+ * Where experts choose, a token may have fewer: it is then the share of all choices.
  * @throws ShapeError if the two are not of the same tokens
  */
 export function saturation(early: Choices, final: Choices): number {
@@ -112,10 +113,12 @@ export function saturation(early: Choices, final: Choices): number {
     throw new ShapeError(
       `saturation: got choices of ${early.experts.length} and ${final.experts.length}, expected the same tokens and top-k`,
     )
-  let kept = 0
+  let [kept, all] = [0, 0]
   for (let token = 0; token < tokensOf(final); token++) {
     const before = new Set(chosen(early, token))
-    kept += chosen(final, token).filter((expert) => before.has(expert)).length
+    const now = chosen(final, token)
+    kept += now.filter((expert) => before.has(expert)).length
+    all += now.length
   }
-  return kept / final.experts.length
+  return kept / all
 }

@@ -164,6 +164,18 @@ export const comparisons = {
         .map((count) => [`${count} experts`, { numExperts: count, ...(count === config.topK ? { balance: 'none' } : {}) }]),
     ),
   }),
+  /** How finely experts are cut, at equal active and total parameters: G times as many of 1/G of the width (Krajewski et al. 2024, 2402.07871). */
+  granularity: (config) =>
+    Object.fromEntries(
+      [1, 2, 4, 8].map((finer) => [
+        `${finer * config.numExperts} experts, k = ${finer * config.topK}`,
+        {
+          numExperts: finer * config.numExperts,
+          topK: finer * config.topK,
+          expertWidth: Math.max(1, Math.round(widthOf(config) / finer)),
+        },
+      ]),
+    ),
   /** What each step from the corrected model to the default is worth. */
   recipe: () => recipeVariants(),
   /** Why a table of characters can beat a learned router. */

@@ -10,7 +10,9 @@ import { exactLoss, makeLossSum } from '../makemoe/train/evaluate'
 import { type Reported, Reports } from '../makemoe/train/metrics'
 import type { Progress } from '../makemoe/train/pace'
 import type { ComparedCurve } from '../show/plot/comparison'
+import { ChurnProbe } from './churn'
 import { flopsPerToken } from './flops'
+import { type LookAhead, lookAhead } from './look-ahead'
 import { variation } from './statistics'
 import { openTraining } from './training'
 import type { Variant } from './variants'
@@ -20,6 +22,8 @@ export interface CurvePoint {
   readonly step: number
   readonly trainLoss: number
   readonly validationLoss: number
+  /** Share of the choices for the same text that changed since the evaluation before; absent at the first, and where nothing routes. */
+  readonly churn?: number | undefined
 }
 
 /** One training of one variant. */
@@ -45,6 +49,8 @@ export interface Measurement {
   readonly dropped: number
   /** Whether the experts choose tokens, later ones too: the loss is then not comparable. */
   readonly looksAhead: boolean
+  /** What it is then, in nats, over some of the split: with all characters of a window there, and with those before each alone. */
+  readonly lookAhead?: LookAhead | undefined
 }
 
 /** What is known of a variant when its training ends: all but the step time. */
@@ -60,13 +66,14 @@ export const trainingResultSchema = z.object({
   learningRate: z.number().optional(),
   tokensPerStep: count,
   validationLoss: z.number(),
-  curve: z.array(z.object({ step: count, trainLoss: z.number(), validationLoss: z.number() })),
+  curve: z.array(z.object({ step: count, trainLoss: z.number(), validationLoss: z.number(), churn: z.number().optional() })),
   parameters: count,
   activeParameters: z.number(),
   flopsPerToken: z.number(),
   loadVariation: z.number().optional(),
   dropped: z.number(),
   looksAhead: z.boolean(),
+  lookAhead: z.object({ parallel: z.number(), oneByOne: z.number() }).optional(),
 }) satisfies z.ZodType<TrainingResult>
 
 /** A training that a comparison makes; its config has the variant's changes, and the seed. */
@@ -105,15 +112,21 @@ export async function measureTraining(
     signal,
     onMetric: ({ step, train_loss: trainLoss, val_loss: validationLoss, ...others }) => {
       if (trainLoss !== undefined && validationLoss !== undefined) {
-        curve.push({ step, trainLoss, validationLoss })
+        const churn = probe?.look()
+        curve.push({ step, trainLoss, validationLoss, ...(churn === undefined ? {} : { churn }) })
         onCurve?.({ variant: name, seed, curve })
       } else if (step >= 0.75 * steps) reports.add({ step, ...others })
     },
     ...(onProgress ? { onProgress } : {}),
   })
-  const lossSum = options.compile(makeLossSum(model, { training: false, streams }))
+  const ctx = { training: false, streams }
+  const lossSum = options.compile(makeLossSum(model, ctx))
+  const probe = config.numExperts > 1 ? new ChurnProbe(model, dataset, streams, options.compile) : undefined
   try {
     if (!(await trainer.run())) return undefined
+    const looksAhead = model.looksAhead()
+    const ahead = looksAhead ? await lookAhead(model, dataset, { ctx, compile: options.compile, signal }) : undefined
+    if (looksAhead && !ahead) return undefined
     const loads = reported(reports.byName, 'load')
     const dropped = reported(reports.byName, 'dropped').flat()
     return {
@@ -129,13 +142,15 @@ export async function measureTraining(
       flopsPerToken: flopsPerToken(model),
       ...(loads.length > 0 ? { loadVariation: mean(loads.map(variation)) } : {}),
       dropped: dropped.length > 0 ? (mean(dropped) * (config.accumulate ?? 1)) / (tokensPerStep * config.topK) : 0,
-      looksAhead: model.looksAhead(),
+      looksAhead,
+      ...(ahead ? { lookAhead: ahead } : {}),
     }
   } catch (error) {
     if (error instanceof TrainingError) throw new TrainingError(`variant ${name}, seed ${seed}: ${error.message}`)
     throw error
   } finally {
     lossSum.dispose?.()
+    probe?.dispose()
     dispose()
   }
 }

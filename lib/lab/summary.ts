@@ -2,6 +2,7 @@
 
 import { mean } from '../base/numbers'
 import { clock } from '../makemoe/train/pace'
+import { meanChurn } from './churn'
 import type { ComparisonProgress } from './compare'
 import type { Measurement } from './measurement'
 import { deviation, median, type PairedDifference, pairedDifference } from './statistics'
@@ -44,8 +45,11 @@ export interface SummaryRow
     | 'loadVariation'
     | 'dropped'
     | 'looksAhead'
+    | 'lookAhead'
   > {
   readonly seeds: number
+  /** Share of the choices for the same text that changed from one evaluation to the next, mean of the training. */
+  readonly churn?: number
   /** Standard deviation over the seeds; NaN with one seed. */
   readonly spread: number
   /** From the first variant's row of the same length, over the seeds that both have; absent in that row itself. */
@@ -77,6 +81,8 @@ export function summarize(measurements: readonly Measurement[]): SummaryRow[] {
       const other = base.get(measurement.seed)
       return other ? [[measurement, other] as const] : []
     })
+    const churns = own.flatMap(({ curve }) => meanChurn(curve) ?? [])
+    const ahead = own.flatMap(({ lookAhead }) => lookAhead ?? [])
     const loads = own.flatMap(({ loadVariation }) => loadVariation ?? [])
     const meanOf = (pick: (measurement: Measurement) => number): number => mean(own.map(pick))
     return {
@@ -97,6 +103,10 @@ export function summarize(measurements: readonly Measurement[]): SummaryRow[] {
       ...(loads.length > 0 ? { loadVariation: mean(loads) } : {}),
       dropped: meanOf(({ dropped }) => dropped),
       looksAhead: own.some(({ looksAhead }) => looksAhead),
+      ...(churns.length > 0 ? { churn: mean(churns) } : {}),
+      ...(ahead.length > 0
+        ? { lookAhead: { parallel: mean(ahead.map(({ parallel }) => parallel)), oneByOne: mean(ahead.map(({ oneByOne }) => oneByOne)) } }
+        : {}),
     }
   })
 }
@@ -124,6 +134,7 @@ const columns: readonly (readonly [header: string, cell: (row: SummaryRow) => st
   ['total M', (row) => digits(row.parameters / 1e6, 3)],
   ['MFLOP/token', (row) => digits(row.flopsPerToken / 1e6, 2)],
   ['load CV', (row) => (row.loadVariation === undefined ? '-' : digits(row.loadVariation, 2))],
+  ['churn %', ({ churn }) => (churn === undefined ? undefined : digits(100 * churn, 1))],
   ['dropped %', (row) => digits(100 * row.dropped, 1)],
 ]
 
@@ -155,6 +166,16 @@ export function comparisonTable(rows: readonly SummaryRow[]): string {
       : [`identical to ${rows[0]?.variant} to the last bit (what they change has no part in this training): ${identical}`]),
     ...(rows.some(({ looksAhead }) => looksAhead)
       ? ['* looks at later characters too, in evaluation as well: its loss is not comparable']
+      : []),
+    ...rows.flatMap(({ variant, lookAhead }) =>
+      lookAhead
+        ? [
+            `${variant}, over some windows: ${digits(lookAhead.parallel, 4)} with each whole, ${digits(lookAhead.oneByOne, 4)} one character after the other, as it would have to write`,
+          ]
+        : [],
+    ),
+    ...(rows.some(({ churn }) => churn !== undefined)
+      ? ['churn: share of the choices for the same text that changed from one evaluation to the next, mean of the training']
       : []),
   ]
   return `${aligned(lines)}\n\n${notes.join('\n')}`

@@ -43,8 +43,8 @@ export const presets = {
   },
   tiny: { ...narrow, steps: 500, evalInterval: 100 },
   small: { ...narrow, ngram: 4, steps: 1500, evalInterval: 250 },
-  medium: { ...wide, dropout: 0.1, steps: 2500, evalInterval: 250 },
-  large: { ...wide, dropout: 0.15, blockSize: 256, steps: 1750, evalInterval: 250 },
+  medium: { ...wide, ngram: 2, dropout: 0.1, steps: 2500, evalInterval: 250 },
+  large: { ...wide, ngram: 2, dropout: 0.15, blockSize: 256, steps: 1750, evalInterval: 250 },
 } as const satisfies Record<string, Config>
 
 export type PresetName = keyof typeof presets
