@@ -7,7 +7,7 @@ import { endCurves, namedByLength, type Study } from '../lab/study'
 import { comparisonTable } from '../lab/summary'
 import { tuningTable } from '../lab/tuning'
 import type { Config } from '../makemoe/config'
-import { comparisonCurves, comparisonLosses } from '../show/plot/comparison'
+import { churnCurves, comparisonCurves, comparisonLosses } from '../show/plot/comparison'
 import type { Figure } from '../show/plot/figure'
 import { figurePage } from '../show/plot/html'
 
@@ -21,9 +21,11 @@ export function tablesOf({ rows, measurements, trials }: Study, isRecipe: boolea
 function figuresOf({ measurements }: Study): Figure[] {
   const several = new Set(measurements.map(({ steps }) => steps)).size > 1
   const curves = several ? endCurves(measurements) : measurements
+  const churn = several ? undefined : churnCurves(measurements)
   return [
     comparisonLosses(namedByLength(measurements)),
     ...(['steps', 'FLOPs', 'seconds'] as const).map((cost) => comparisonCurves(curves, cost)),
+    ...(churn ? [churn] : []),
   ]
 }
 

@@ -43,6 +43,16 @@ describe('what it says', () => {
     expect(table).toMatch(/renamed .* identical /)
     expect(table).toMatch(/within noise.*: otherwise; near\nidentical to base to the last bit \(.*\): renamed$/)
   })
+  test('churn and what looking ahead gains are there where they were measured, and nowhere else', () => {
+    const churning = { curve: [0, 5, 9].map((step, i) => ({ step, trainLoss: 2, validationLoss: 2, ...(i > 0 ? { churn: i / 4 } : {}) })) }
+    const ahead = { looksAhead: true, lookAhead: { parallel: 1.5, oneByOne: 2.25 } }
+    const rows = summarize([measured('base', 1, 2), measured('learned', 1, 1.9, churning), measured('choice', 1, 1.8, ahead)])
+    expect(rows.map(({ churn }) => churn)).toEqual([undefined, 0.375, undefined])
+    const table = comparisonTable(rows)
+    expect(table).toMatch(/churn % .*\nbase .* - +0\.0\nlearned .* 37\.5 +0\.0\n/)
+    expect(table).toContain('choice, over some windows: 1.5000 with each whole, 2.2500 one character after the other')
+    expect(comparisonTable(summarize(measurements))).not.toMatch(/churn|over some windows/)
+  })
   test('where it stands', () => {
     const standing = { done: 2, total: 21, variant: 'topk', seed: 4, step: 12, steps: 100, secondsLeft: 3723 }
     expect(describeComparison(standing)).toBe('training 3 of 21: topk, seed 4 | step 12/100 | 1:02:03 left')

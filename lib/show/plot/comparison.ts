@@ -2,7 +2,7 @@
 
 import { mean } from '../../base/numbers'
 import { color, type Figure, inLines, layout, pale } from './figure'
-import { type LossCurve, lossCurves, smoothed } from './losses'
+import { type LossCurve, lossCurves, reportedCurves, smoothed } from './losses'
 
 interface Series extends LossCurve {
   /** Lowest and highest over the seeds. */
@@ -158,4 +158,24 @@ export function comparisonLosses(losses: readonly ComparedLoss[]): Figure {
       shapes: [{ type: 'line', x0: means[0], x1: means[0], yref: 'paper', y0: 0, y1: 1, line: { color: dark, dash: 'dot', width: 1 } }],
     }),
   }
+}
+
+/** A training's choices for the same text: the share that changed since the evaluation before. */
+export interface ChurnCurve {
+  readonly variant: string
+  readonly curve: readonly { readonly step: number; readonly churn?: number | undefined }[]
+}
+
+/** Churn of each variant, mean over its seeds; undefined if nothing was looked at twice. */
+export function churnCurves(curves: readonly ChurnCurve[]): Figure | undefined {
+  const variants = new Map<string, Map<number, number[]>>()
+  for (const { variant, curve } of curves)
+    for (const { step, churn } of curve) {
+      if (churn === undefined) continue
+      const byStep = variants.get(variant) ?? new Map<number, number[]>()
+      variants.set(variant, byStep.set(step, [...(byStep.get(step) ?? []), churn]))
+    }
+  if (variants.size === 0) return undefined
+  const means = [...variants].map(([variant, byStep]) => [variant, { steps: [...byStep.keys()], values: [...byStep.values()].map(mean) }])
+  return reportedCurves(Object.fromEntries(means), 'share of choices that changed', 'Churn from one evaluation to the next')
 }

@@ -1,5 +1,5 @@
 /** Figures of a comparison. */
-import { comparisonCurves, comparisonLosses } from 'makemoe'
+import { churnCurves, comparisonCurves, comparisonLosses } from 'makemoe'
 import { describe, expect, test } from 'vitest'
 import { measurements } from '../../lab/measured'
 import { expectClose } from '../../support'
@@ -34,4 +34,15 @@ describe('comparison figures', () => {
     expect(layout).toMatchObject({ yaxis: { categoryarray: names, autorange: 'reversed' } })
     expect((layout.shapes as { x0: number }[])[0]?.x0).toBeCloseTo(2.2, 12)
   })
+})
+
+test('churn: the mean of the seeds at each evaluation, variants without it left out', () => {
+  const curve = (...shares: (number | undefined)[]) => shares.map((churn, i) => ({ step: 10 * i, churn }))
+  const figure = churnCurves([
+    { variant: 'topk', curve: curve(undefined, 0.5, 0.25) },
+    { variant: 'topk', curve: curve(undefined, 0.25, 0.25) },
+    { variant: 'dense', curve: curve(undefined, undefined) },
+  ])
+  expect(figure?.data).toEqual([expect.objectContaining({ name: 'topk', x: [10, 20], y: [0.375, 0.25] })])
+  expect(churnCurves([{ variant: 'dense', curve: curve(undefined, undefined) }])).toBeUndefined()
 })
