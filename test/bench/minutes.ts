@@ -29,7 +29,7 @@ const atRate = (name: string, { steps, losses }: { steps: readonly number[]; los
 })
 
 /** Milliseconds a step; `original` is makeMoE.py's in PyTorch. */
-export type StepTimes = Readonly<Partial<Record<'original' | 'makemoe' | 'corrected', number>>>
+export type StepTimes = Readonly<Partial<Record<'original' | 'makemoe' | 'corrected' | 'default', number>>>
 
 /** The curves of full runs that were published or kept, their steps at the times measured now. */
 export function curvesBySteps({ original, ...ours }: StepTimes): MinutesCurve[] {

@@ -18,6 +18,7 @@ import { loadCorpus } from 'makemoe/dist/makemoe/text/corpus'
 import { datasetOf } from 'makemoe/dist/makemoe/text/dataset'
 import { metricsIn } from 'makemoe/dist/runs/track/metrics-file'
 import { figurePage } from 'makemoe/dist/show/plot/html'
+import { publishedCurves } from 'makemoe/dist/show/plot/published'
 import { curvesBySteps, type MinutesCurve, minutesFigure, type StepTimes } from './minutes'
 import { startRunner } from './runner'
 import { sizes } from './sizes'
@@ -36,14 +37,12 @@ export const ladder: readonly Rung[] = [
   { preset: 'large', loss: 1.4697, minutes: 29 }, // nanoGPT's best for this text; makeMoE.py's time for 1.7508
 ]
 
-/** makeMoE.py's published validation losses, by steps. */
-const published = [
-  { steps: 2500, loss: 1.8713 },
-  { steps: 5000, loss: 1.7508 },
-] as const
+/** makeMoE.py's published curve. */
+const published = publishedCurves.dropless
+const publishedEnd = at(published.losses, published.losses.length - 1)
 
 /** The steps after which makeMoE.py's published loss is there; undefined if it never is. */
-export const stepsOfOriginal = (loss: number): number | undefined => published.find((point) => point.loss <= loss)?.steps
+export const stepsOfOriginal = (loss: number): number | undefined => published.steps.find((_, i) => at(published.losses, i) <= loss)
 
 /** One training of a preset. */
 export interface Climb {
@@ -89,17 +88,15 @@ export function summary({ preset, loss, minutes: most }: Rung, climbs: readonly 
   const spread = losses.length > 1 ? ` ± ${deviation(losses).toFixed(4)}` : ''
   const took = median(climbs.map(({ minutes }) => minutes))
   const originalMs = median(climbs.flatMap((each) => each.originalMs ?? []))
-  const original = stepsOfOriginal(loss) ?? at(published, published.length - 1).steps
+  const original = stepsOfOriginal(loss) ?? at(published.steps, published.steps.length - 1)
   const theirs = (original * originalMs) / 60_000
-  const reaches = stepsOfOriginal(loss) === undefined ? `ends at ${at(published, published.length - 1).loss}` : 'is there'
+  const reaches = stepsOfOriginal(loss) === undefined ? `ends at ${publishedEnd}` : 'is there'
+  const beside = `makeMoE.py ${reaches} after ${theirs.toFixed(1)} minutes (${original} published steps at ${originalMs.toFixed(0)} ms), ${(theirs / took).toFixed(1)} times as long`
   return [
-    `${preset}: loss ${mean(losses).toFixed(4)}${spread} over windows of ${blockSize} characters, goal ${loss}:`,
-    mean(losses) <= loss ? 'reached;' : 'not reached;',
+    `${preset}: loss ${mean(losses).toFixed(4)}${spread} over windows of ${blockSize} characters, goal ${loss}: ${mean(losses) <= loss ? 'reached' : 'not reached'}`,
     `${took.toFixed(2)} minutes (goal ${most.toFixed(2)}), ${steps} steps of ${batchSize * blockSize} characters`,
-    Number.isNaN(theirs)
-      ? ''
-      : `; makeMoE.py ${reaches} after ${theirs.toFixed(1)} minutes (${original} published steps at ${originalMs.toFixed(0)} ms), ${(theirs / took).toFixed(1)} times as long`,
-  ].join(' ')
+    ...(Number.isNaN(theirs) ? [] : [beside]),
+  ].join('; ')
 }
 
 export interface ToLossOptions {
@@ -112,11 +109,11 @@ export interface ToLossOptions {
 
 /** Milliseconds of a step of the presets whose curves are kept, measured in turns. */
 async function stepTimesOfKept(): Promise<StepTimes> {
-  const { makemoe, corrected } = presets
+  const { makemoe, corrected, default: tuned } = presets
   const corpus = loadCorpus({ defaultFile: paths.text() })
   const tokenizer = CharTokenizer.fromText(corpus.pieces())
   const dataset = datasetOf(tokenizer, corpus, corrected.blockSize)
-  const times = await stepTimes({ makemoe, corrected }, { config: corrected, dataset, vocabSize: tokenizer.vocabSize })
+  const times = await stepTimes({ makemoe, corrected, default: tuned }, { config: corrected, dataset, vocabSize: tokenizer.vocabSize })
   return times ?? {} // no signal stops it
 }
 
