@@ -43,7 +43,7 @@ test('a comparison that is killed with SIGKILL continues where it was, and ends 
     /variant +validation loss +bits +difference .*\n.*sparse, 2 of 4 .*beyond noise \(95 %, Student's t\)/s,
   )
   expect(undisturbed.stdout).toMatch(/shared: nEmbed 16, nLayer 1, .*\ncompared with sparse, 2 of 4 /)
-  expect(readFileSync(join(calm, 'dense.html'), 'utf8').match(/Plotly\.newPlot\('figure\d'/g)).toHaveLength(4)
+  expect(readFileSync(join(calm, 'dense.html'), 'utf8').match(/Plotly\.newPlot\('figure\d'/g)).toHaveLength(5)
 
   for (let kills = 0; kills < 2; kills++) {
     const child = spawn(process.execPath, options(killed, '--what', 'dense'), { stdio: 'ignore' })
