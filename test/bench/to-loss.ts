@@ -39,7 +39,6 @@ export const ladder: readonly Rung[] = [
 
 /** makeMoE.py's published curve. */
 const published = publishedCurves.dropless
-const publishedEnd = at(published.losses, published.losses.length - 1)
 
 /** The steps after which makeMoE.py's published loss is there; undefined if it never is. */
 export const stepsOfOriginal = (loss: number): number | undefined => published.steps.find((_, i) => at(published.losses, i) <= loss)
@@ -88,9 +87,11 @@ export function summary({ preset, loss, minutes: most }: Rung, climbs: readonly 
   const spread = losses.length > 1 ? ` ± ${deviation(losses).toFixed(4)}` : ''
   const took = median(climbs.map(({ minutes }) => minutes))
   const originalMs = median(climbs.flatMap((each) => each.originalMs ?? []))
-  const original = stepsOfOriginal(loss) ?? at(published.steps, published.steps.length - 1)
+  const there = stepsOfOriginal(loss)
+  const last = published.steps.length - 1
+  const original = there ?? at(published.steps, last)
   const theirs = (original * originalMs) / 60_000
-  const reaches = stepsOfOriginal(loss) === undefined ? `ends at ${publishedEnd}` : 'is there'
+  const reaches = there === undefined ? `ends at ${at(published.losses, last)}` : 'is there'
   const beside = `makeMoE.py ${reaches} after ${theirs.toFixed(1)} minutes (${original} published steps at ${originalMs.toFixed(0)} ms), ${(theirs / took).toFixed(1)} times as long`
   return [
     `${preset}: loss ${mean(losses).toFixed(4)}${spread} over windows of ${blockSize} characters, goal ${loss}: ${mean(losses) <= loss ? 'reached' : 'not reached'}`,

@@ -1,19 +1,15 @@
-import { CharTokenizer, createStreams, Dataset, SparseMoELanguageModel, tf } from 'makemoe'
+import { createStreams, SparseMoELanguageModel, tf } from 'makemoe'
 import { ChurnProbe, meanChurn } from 'makemoe/dist/lab/churn'
 import { streamCounters } from 'makemoe/dist/makemoe/train/training-state'
 import { expect, test } from 'vitest'
-import { twoLayers } from '../support'
+import { makeInspected } from './inspected'
 
-const sizes = { ...twoLayers, nEmbed: 8, nHead: 2, blockSize: 8 }
-
-const text = 'to be, or not to be: that is the question.\n'.repeat(12)
-const tokenizer = CharTokenizer.fromText(text)
-const dataset = new Dataset(tokenizer.encode(text), sizes.blockSize)
+const { config, dataset, tokenizer } = makeInspected()
 
 test('at first nothing has changed; then what a router turned over, in the mean of the layers; streams are as before', () => {
   const streams = createStreams(1)
   const model = new SparseMoELanguageModel(
-    { ...sizes, vocabSize: tokenizer.vocabSize, router: 'topk', numExperts: 4, topK: 1 },
+    { ...config, vocabSize: tokenizer.vocabSize, router: 'topk', numExperts: 4, topK: 1 },
     streams.init,
   )
   const counters = streamCounters(streams)
@@ -32,7 +28,7 @@ test('at first nothing has changed; then what a router turned over, in the mean 
 
 test("a table's choices never change, and a training's churn is the mean of what was seen twice", () => {
   const streams = createStreams(1)
-  const model = new SparseMoELanguageModel({ ...sizes, vocabSize: tokenizer.vocabSize, router: 'hash' }, streams.init)
+  const model = new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize, router: 'hash' }, streams.init)
   const probe = new ChurnProbe(model, dataset, streams, (fn) => fn)
   probe.look()
   for (const [, parameter] of model.namedParameters()) parameter.assign(tf.neg(parameter))

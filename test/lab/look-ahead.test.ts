@@ -1,17 +1,12 @@
-import { CharTokenizer, createStreams, Dataset, SparseMoELanguageModel, type Tensor, tf } from 'makemoe'
+import { SparseMoELanguageModel, type Tensor, tf } from 'makemoe'
 import { lookAhead } from 'makemoe/dist/lab/look-ahead'
 import type { RouterName } from 'makemoe/dist/makemoe/moe/parts'
 import { expect, test } from 'vitest'
-import { twoLayers } from '../support'
+import { makeInspected } from './inspected'
 
-const sizes = { ...twoLayers, nEmbed: 8, nHead: 2, blockSize: 8 }
-
-const text = 'to be, or not to be: that is the question.\n'.repeat(12)
-const tokenizer = CharTokenizer.fromText(text)
-const dataset = new Dataset(tokenizer.encode(text), sizes.blockSize)
-const streams = createStreams(1)
+const { config, dataset, streams, tokenizer } = makeInspected()
 const modelWith = (router: RouterName) =>
-  new SparseMoELanguageModel({ ...sizes, vocabSize: tokenizer.vocabSize, router, numExperts: 4, topK: 2 }, streams.init)
+  new SparseMoELanguageModel({ ...config, vocabSize: tokenizer.vocabSize, router, numExperts: 4, topK: 2 }, streams.init)
 const options = { ctx: { training: false, streams }, compile: <F>(fn: F) => fn }
 
 test('a model that decides by what came before loses nothing, character by character', async () => {
@@ -21,7 +16,7 @@ test('a model that decides by what came before loses nothing, character by chara
 
 test('the losses are of the same characters, and the last of them sees its whole window', async () => {
   // Predicts a character surely where a window is whole, and else knows nothing.
-  const { blockSize: T } = sizes
+  const { blockSize: T } = config
   const V = tokenizer.vocabSize
   const knowing = {
     forward: (x: Tensor) => {
