@@ -24,7 +24,7 @@ import {
 } from './run'
 
 const long = ['--steps', '100000', '--checkpoint-every', '20']
-let nextPort = 42_000 + (process.pid % 500) * 8
+let nextPort = 12_000 + (process.pid % 200) * 100 // below those that systems give to connections, of which a worker has many
 
 const hostsOf = (count: number): string[] => Array.from({ length: count }, () => `127.0.0.1:${nextPort++}`)
 
