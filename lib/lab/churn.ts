@@ -46,7 +46,7 @@ export class ChurnProbe {
     const observation = new Observation()
     observation.add(layers)
     setStreamCounters(this.streams, counters)
-    const now = observation.summary(this.x.dataSync(), at(this.x.shape, 1)).map(({ choices }) => choices)
+    const now = observation.choices()
     const { before } = this
     this.before = now
     if (!before || now.length === 0) return undefined

@@ -1,7 +1,7 @@
 /**
  * The measurements in a comparison's folder: one file each, named by a checksum of all that decides the result, so that a comparison that was
- * stopped or killed continues where it was and nothing else is ever reused: config with seed, vocabulary size, the text's token ids, lib's
- * code, whether steps are compiled, and where a variant has parts of its own the code that they come from.
+ * stopped or killed continues where it was and nothing else is ever reused: config with seed, vocabulary size, the text's token ids, the code
+ * that trains and measures, whether steps are compiled, and where a variant has parts of its own the code that they come from.
  */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -17,6 +17,11 @@ import type { Compile } from '../makemoe/train/compile'
 import { readJson } from '../runs/checkpoint'
 import { type PlannedTraining, type TrainingResult, trainingResultSchema } from './measurement'
 import type { Variant } from './variants'
+
+const rooms = ['base', 'engine', 'makemoe', 'runs', 'lab']
+
+/** What decides no result: what gives names to configs, which are in the checksum themselves, and what shows results. */
+const decidesNothing = ['makemoe/presets', 'lab/recipe', 'lab/summary', 'lab/table', 'lab/speed-up']
 
 const sha256 = (data: string): string => createHash('sha256').update(data).digest('hex')
 
@@ -48,7 +53,7 @@ export class KeptMeasurements {
   ) {
     const { dataset, vocabSize, compile } = shared
     const identity = (): void => {}
-    const code = codeVersion(['base', 'engine', 'makemoe', 'runs', 'lab'])
+    const code = codeVersion(rooms, undefined, decidesNothing)
     this.conditions = JSON.stringify([code, vocabSize, datasetSha256(dataset), compile(identity) === identity ? 'eager' : 'compiled'])
   }
 

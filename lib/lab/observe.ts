@@ -75,13 +75,20 @@ export interface LayerObservation extends RoutingNumbers {
 
 /** What was read of one layer so far. */
 interface LayerTotals {
+  readonly layer: number
   readonly experts: Int32Array[]
   readonly gates: Float32Array[]
   /** Sums of vectors, and of scalars times tokens. */
   readonly sums: Map<string, number[]>
-  topK: number
+  readonly topK: number
   tokens: number
 }
+
+const choicesOf = ({ experts, topK, sums }: LayerTotals): Choices => ({
+  experts: concatenated(experts, Int32Array),
+  topK,
+  numExperts: sums.get('load')?.length ?? 0,
+})
 
 /** Adds up what was observed in one pass or many. */
 export class Observation {
@@ -92,7 +99,7 @@ export class Observation {
     for (const tensors of layers) {
       const { layer, experts, gates, metrics } = tensors
       const [tokens = 0, topK = 0] = experts.shape
-      const totals = this.layers.get(layer) ?? { experts: [], gates: [], sums: new Map<string, number[]>(), topK, tokens: 0 }
+      const totals = this.layers.get(layer) ?? { layer, experts: [], gates: [], sums: new Map<string, number[]>(), topK, tokens: 0 }
       this.layers.set(layer, totals)
       totals.experts.push(Int32Array.from(experts.dataSync()))
       totals.gates.push(Float32Array.from(gates.dataSync()))
@@ -109,43 +116,50 @@ export class Observation {
     }
   }
 
+  private inOrder(): LayerTotals[] {
+    return [...this.layers.values()].sort((a, b) => a.layer - b.layer)
+  }
+
+  /** The choices of all layers, in order. */
+  choices(): Choices[] {
+    return this.inOrder().map(choicesOf)
+  }
+
   /**
    * All layers, in order.
    * @param characters the token ids that were observed, in order
    * @param length tokens of a sequence
    */
   summary(characters: ArrayLike<number>, length: number): LayerObservation[] {
-    return [...this.layers]
-      .sort(([a], [b]) => a - b)
-      .map(([layer, totals]) => {
-        const { sums, topK, tokens } = totals
-        const vector = (name: string): number[] => sums.get(name) ?? []
-        const mean = (name: string): number | undefined => {
-          const [sum] = vector(name)
-          return sum === undefined ? undefined : sum / tokens
-        }
-        const [load, importance] = [vector('load'), vector('importance')]
-        const demand = sums.get('demand') ?? load
-        const choices = { experts: concatenated(totals.experts, Int32Array), topK, numExperts: load.length }
-        return {
-          layer,
-          choices,
-          gates: concatenated(totals.gates, Float32Array),
-          demand,
-          load,
-          importance,
-          entropy: mean('entropy') ?? Number.NaN,
-          meanGateEntropy: entropyOf(importance),
-          margin: mean('margin') ?? Number.NaN,
-          dropShare: mean('drop_share'),
-          maxVio: (Math.max(...demand) * demand.length) / demand.reduce((sum, count) => sum + count, 0) - 1,
-          dead: demand.flatMap((count, expert) => (count === 0 ? [expert] : [])),
-          z: mean('z') ?? Number.NaN,
-          coActivation: coActivation(choices),
-          repetition: repetition(choices, length),
-          fromCharacter: shareFromCharacter(choices, characters),
-        }
-      })
+    return this.inOrder().map((totals) => {
+      const { layer, sums, tokens } = totals
+      const vector = (name: string): number[] => sums.get(name) ?? []
+      const mean = (name: string): number | undefined => {
+        const [sum] = vector(name)
+        return sum === undefined ? undefined : sum / tokens
+      }
+      const [load, importance] = [vector('load'), vector('importance')]
+      const demand = sums.get('demand') ?? load
+      const choices = choicesOf(totals)
+      return {
+        layer,
+        choices,
+        gates: concatenated(totals.gates, Float32Array),
+        demand,
+        load,
+        importance,
+        entropy: mean('entropy') ?? Number.NaN,
+        meanGateEntropy: entropyOf(importance),
+        margin: mean('margin') ?? Number.NaN,
+        dropShare: mean('drop_share'),
+        maxVio: (Math.max(...demand) * demand.length) / demand.reduce((sum, count) => sum + count, 0) - 1,
+        dead: demand.flatMap((count, expert) => (count === 0 ? [expert] : [])),
+        z: mean('z') ?? Number.NaN,
+        coActivation: coActivation(choices),
+        repetition: repetition(choices, length),
+        fromCharacter: shareFromCharacter(choices, characters),
+      }
+    })
   }
 }
 

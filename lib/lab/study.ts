@@ -2,8 +2,8 @@
  * A comparison with what makes it fair and telling: each variant tuned first, and the reference trained at other lengths, so that a difference
  * in loss becomes a difference in time. With a folder, whatever one part trained the others find.
  */
-import { at } from '../base/assertions'
 import { ConfigError } from '../base/errors'
+import { grouped } from '../base/grouped'
 import { interruptSignal } from '../base/interrupt'
 import type { ComparedCurve } from '../show/plot/comparison'
 import { type CompareOptions, compare } from './compare'
@@ -72,14 +72,10 @@ export async function study(variants: Variants, options: StudyOptions): Promise<
 
 /** Final losses against the length of the training, a curve for each variant and seed: what `comparisonCurves` draws of several lengths. */
 export function endCurves(measurements: readonly Measurement[]): ComparedCurve[] {
-  const groups = new Map<string, Measurement[]>()
-  for (const each of measurements) {
-    const key = JSON.stringify([each.variant, each.seed])
-    groups.set(key, [...(groups.get(key) ?? []), each])
-  }
+  const groups = grouped(measurements, ({ variant, seed }) => JSON.stringify([variant, seed]))
   return [...groups.values()].map((group) => {
-    const sorted = [...group].sort((a, b) => a.steps - b.steps)
-    return { ...at(sorted, 0), curve: sorted.map(({ steps, validationLoss }) => ({ step: steps, validationLoss })) }
+    const sorted = group.sort((a, b) => a.steps - b.steps)
+    return { ...group[0], curve: sorted.map(({ steps, validationLoss }) => ({ step: steps, validationLoss })) }
   })
 }
 

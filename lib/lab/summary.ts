@@ -1,5 +1,6 @@
 /** What a comparison found: a row for each variant, and the table that a person reads. */
 
+import { grouped } from '../base/grouped'
 import { mean } from '../base/numbers'
 import { clock } from '../makemoe/train/pace'
 import { meanChurn } from './churn'
@@ -65,15 +66,11 @@ export interface SummaryRow
  * first variant, seed by seed.
  */
 export function summarize(measurements: readonly Measurement[]): SummaryRow[] {
-  const groups = new Map<string, Measurement[]>()
-  for (const measurement of measurements) {
-    const key = JSON.stringify([measurement.steps, measurement.variant])
-    groups.set(key, [...(groups.get(key) ?? []), measurement])
-  }
+  const groups = grouped(measurements, ({ steps, variant }) => JSON.stringify([steps, variant]))
   const first = measurements[0]?.variant
   const severalLengths = new Set(measurements.map(({ steps }) => steps)).size > 1
   return [...groups.values()].map((own): SummaryRow => {
-    const [{ variant, steps, learningRate }] = own as [Measurement, ...Measurement[]]
+    const [{ variant, steps, learningRate }] = own
     const base = new Map(measurements.flatMap((each) => (each.variant === first && each.steps === steps ? [[each.seed, each]] : [])))
     const isFirst = variant === first
     const losses = own.map(({ validationLoss }) => validationLoss)

@@ -1,5 +1,6 @@
 /** Variants side by side: their final losses, and these against steps, arithmetic and time. */
 
+import { grouped } from '../../base/grouped'
 import { mean } from '../../base/numbers'
 import { color, type Figure, inLines, layout, pale } from './figure'
 import { type LossCurve, lossCurves, reportedCurves, smoothed } from './losses'
@@ -97,13 +98,15 @@ const axes = {
 
 /** Validation loss in nats of each variant: the mean over its seeds, and a band from the lowest to the highest. */
 export function comparisonCurves(curves: readonly ComparedCurve[], against: keyof typeof axes = 'steps'): Figure {
-  const variants = new Map<string, ComparedCurve[]>()
-  for (const curve of curves) if (curve.curve.length > 0) variants.set(curve.variant, [...(variants.get(curve.variant) ?? []), curve])
+  const variants = grouped(
+    curves.filter(({ curve }) => curve.length > 0),
+    ({ variant }) => variant,
+  )
   const { label, worth } = axes[against]
   const series = [...variants].map(([variant, seeds]) => {
     const length = Math.min(...seeds.map(({ curve }) => curve.length))
     const points = Array.from({ length }, (_, i) => seeds.flatMap(({ curve }) => curve[i]?.validationLoss ?? []))
-    const steps = (seeds[0]?.curve ?? []).slice(0, length).map(({ step }) => step * mean(seeds.map(worth)))
+    const steps = seeds[0].curve.slice(0, length).map(({ step }) => step * mean(seeds.map(worth)))
     return {
       name: seeds.length > 1 ? `${variant} (${seeds.length} seeds)` : variant,
       steps,
@@ -168,14 +171,14 @@ export interface ChurnCurve {
 
 /** Churn of each variant, mean over its seeds; undefined if nothing was looked at twice. */
 export function churnCurves(curves: readonly ChurnCurve[]): Figure | undefined {
-  const variants = new Map<string, Map<number, number[]>>()
-  for (const { variant, curve } of curves)
-    for (const { step, churn } of curve) {
-      if (churn === undefined) continue
-      const byStep = variants.get(variant) ?? new Map<number, number[]>()
-      variants.set(variant, byStep.set(step, [...(byStep.get(step) ?? []), churn]))
-    }
-  if (variants.size === 0) return undefined
-  const means = [...variants].map(([variant, byStep]) => [variant, { steps: [...byStep.keys()], values: [...byStep.values()].map(mean) }])
+  const looks = curves.flatMap(({ variant, curve }) =>
+    curve.flatMap(({ step, churn }) => (churn === undefined ? [] : [{ variant, step, churn }])),
+  )
+  if (looks.length === 0) return undefined
+  const means = [...grouped(looks, ({ variant }) => variant)].map(([variant, own]) => {
+    const bySteps = grouped(own, ({ step }) => step)
+    const values = [...bySteps.values()].map((atStep) => mean(atStep.map(({ churn }) => churn)))
+    return [variant, { steps: [...bySteps.keys()], values }]
+  })
   return reportedCurves(Object.fromEntries(means), 'share of choices that changed', 'Churn from one evaluation to the next')
 }
