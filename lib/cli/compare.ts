@@ -33,6 +33,8 @@ interface CompareCommandOptions {
   readonly variants?: string
   /** The variant that the others are compared with; default: the first. */
   readonly against?: string
+  /** The variants that are compared; default: all. */
+  readonly only?: readonly string[]
   /** How many, from the config's on. */
   readonly seeds: number
   readonly lengths?: readonly number[]
@@ -66,6 +68,7 @@ export function register(program: Command): void {
       'your own: a TypeScript file with export const variants = { wide: { expertWidth: 1024 }, ... }; the fields are those of config.json',
     )
     .option('--against <variant>', 'the one that the others are compared with (default: the first)')
+    .option('--only <variants...>', "some of them, by name: --only dense '8 experts'")
     .addOption(presetOption('what the variants share; the values below are of the default'))
     .option('--seeds <number>', 'trainings of each variant, with the seeds from --seed on', natural, 3)
     .option('--lengths <steps>', 'several lengths of training, each with its own schedule: 500,1000,2000', naturals)
@@ -98,7 +101,7 @@ async function compareVariants(config: Config, options: CompareCommandOptions): 
   const corpus = await corpusOf(options)
   const tokenizer = tokenizers[options.tokenizer].fromText(corpus.pieces())
   const dataset = datasetOf(tokenizer, corpus, config.blockSize)
-  const variants = withFirst(variantsOf(textCounts(dataset, tokenizer.vocabSize)), options.against)
+  const variants = withFirst(those(variantsOf(textCounts(dataset, tokenizer.vocabSize)), options.only), options.against)
   const folder = options.out ?? join(paths.runs(), 'compare')
   const seeds = Array.from({ length: options.seeds }, (_, i) => config.seed + i)
   const { lengths = [config.steps], speedUp, tune } = options
@@ -196,10 +199,23 @@ async function chosen(
 /** The variants, the one that the others are compared with before them. */
 function withFirst(variants: Variants, against: string | undefined): Variants {
   if (against === undefined) return variants
-  const { [against]: first, ...others } = variants
-  const names = Object.keys(variants)
-  if (!first) throw new ConfigError(`against: got ${against}, expected one of ${names.join('; ')}${nearest(against, names)}`)
+  requireVariant('against', against, variants)
+  const { [against]: first = {}, ...others } = variants
   return { [against]: first, ...others }
+}
+
+/** The variants of these names, in their own order. */
+function those(variants: Variants, only: readonly string[] | undefined): Variants {
+  if (only === undefined) return variants
+  for (const name of only) requireVariant('only', name, variants)
+  return Object.fromEntries(Object.entries(variants).filter(([name]) => only.includes(name)))
+}
+
+/** @throws ConfigError if there is no variant of that name */
+function requireVariant(option: string, name: string, variants: Variants): void {
+  const names = Object.keys(variants)
+  if (!Object.hasOwn(variants, name))
+    throw new ConfigError(`${option}: got ${name}, expected one of ${names.join('; ')}${nearest(name, names)}`)
 }
 
 /** The sizes that all variants have unless they change them. */

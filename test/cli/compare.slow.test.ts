@@ -82,4 +82,6 @@ test('variants of a file, with parts of its own; Ctrl-C ends with 130 and says h
   expect(result.variants.narrow.parts.expert).toContain('width: 4')
   expect(result.rows.map(({ variant }: { variant: string }) => variant)).toEqual(['narrow', 'relu'])
   expect(result.rows[1].difference).toBeDefined()
+  expect(spawnSync(process.execPath, options(out, '--variants', variants, '--only', 'narrow')).status).toBe(0)
+  expect(Object.keys(JSON.parse(readFileSync(join(out, 'mine.json'), 'utf8')).variants)).toEqual(['narrow'])
 })

@@ -30,6 +30,8 @@ test.each<[string[], RegExp]>([
   [['--what', 'routers'], /Allowed choices are balance, router, experts, capacity, dense, init/],
   [['--variants', join(folder, 'nowhere.ts')], /variants: .*nowhere\.ts cannot be read/],
   [['--variants', variants, '--against', 'rely'], /against: got rely, expected one of relu; narrow; did you mean relu\?/],
+  [['--variants', variants, '--only', 'relu', 'rely'], /only: got rely, expected one of relu; narrow; did you mean relu\?/],
+  [['--variants', variants, '--only', 'narrow', '--against', 'relu'], /against: got relu, expected one of narrow/],
   [['--variants', numbered], /variants: got the name 8, expected letters in it: JavaScript would put it first; '8 experts' will do/],
   [['--variants', text], /variants: .*text\.txt fails/],
   [['--what', 'dense', '--seeds', '0'], /expected an integer from 1/],
