@@ -111,7 +111,7 @@ export { type Comparison, readComparison } from './lab/comparison-file'
 export { comparisonTable, summarize } from './lab/summary'
 export { comparisons } from './lab/comparisons'
 export type { Variant, Variants } from './lab/variants'
-export { study, type Study, type StudyOptions } from './lab/study'
+export { endCurves, study, type Study, type StudyOptions } from './lab/study'
 export { tune, type Trial, tuningTable } from './lab/tuning'
 
 // Pictures

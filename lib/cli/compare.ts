@@ -52,6 +52,7 @@ const defaults = { steps: 1000, evalInterval: 'a tenth of the steps', evalIters:
 /** @throws ConfigError */
 function sharedConfig(name: string, given: Partial<Config>): Config {
   const { steps = defaults.steps, evalIters = defaults.evalIters } = given
+  if (steps === 0) throw new ConfigError('steps: got 0, expected at least 1, so that there is something to compare')
   return validateConfig({ ...preset(name), evalInterval: Math.max(1, Math.ceil(steps / 10)), ...given, steps, evalIters })
 }
 

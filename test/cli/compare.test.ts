@@ -10,7 +10,7 @@ const makemoe = commandIn(folder)
 const text = join(folder, 'text.txt')
 writeFileSync(text, 'the quick brown fox jumps over the lazy dog.\n'.repeat(40))
 const sizes = '--n-embed 16 --n-head 2 --n-layer 1 --block-size 8 --num-experts 4 --batch-size 4 --steps 40 --eval-iters 2 --seeds 2'
-const options = (out: string, ...what: string[]): string[] => ['compare', ...what, ...sizes.split(' '), '--text', text, '--out', out]
+const options = (out: string, ...what: string[]): string[] => ['compare', ...sizes.split(' '), ...what, '--text', text, '--out', out]
 const variants = join(folder, 'mine.ts')
 writeFileSync(
   variants,
@@ -38,6 +38,7 @@ test.each<[string[], RegExp]>([
   [['--what', 'dense', '--lengths', '5,5'], /expected each number once/],
   [['--what', 'dense', '--tune', '1,0'], /expected numbers above 0/],
   [['--what', 'dense', '--speed-up', '--lengths', '5,10'], /speedUp: got 2 lengths, expected one/],
+  [['--what', 'dense', '--steps', '0'], /steps: got 0, expected at least 1/],
   [['--what', 'recipe', '--dropout', '0.2'], /dropout: got 0\.2 with --what recipe, expected none/],
 ])('%j: one line, exit 2, nothing written', async (what, message) => {
   const out = join(folder, 'never')
