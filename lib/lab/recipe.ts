@@ -21,7 +21,6 @@ export interface RecipeStep {
 /** The steps from `corrected` to `default`, in the order in which they are added. To try another recipe, change the table. */
 export const recipe: readonly RecipeStep[] = [
   { name: 'router', from: { router: 'noisy-topk' }, to: { router: 'hash-gated' } },
-  { name: 'initialization', from: { initialization: 'scaled' }, to: { initialization: 'zero-residual' } },
   { name: 'dropout', from: { dropout: 0.1 }, to: { dropout: 0 } },
   { name: 'learning rate', from: { learningRate: 1e-3 }, to: { learningRate: 3e-3 } },
   { name: 'schedule', from: { schedule: 'cosine' }, to: { schedule: 'linear' } },
@@ -29,12 +28,14 @@ export const recipe: readonly RecipeStep[] = [
   { name: 'expert', from: { expert: 'relu' }, to: { expert: 'relu2' } },
   { name: 'rope', from: { positions: 'learned' }, to: { positions: 'rope' } },
   { name: 'qk-norm', from: { qkNorm: 'none' }, to: { qkNorm: 'rms' } },
+  { name: 'initialization', from: { initialization: 'scaled' }, to: { initialization: 'kaiming' } },
 ]
 
 /** What was tried beside them and is not in the default: changes of the whole recipe. */
 export const triedBeside: Readonly<Record<string, Fields>> = {
   'router topk': { router: 'topk' },
   'router hash': { router: 'hash' },
+  'zero-residual': { initialization: 'zero-residual' },
   xavier: { initialization: 'xavier' },
   muon: { optimizer: 'muon' },
   rmsnorm: { norm: 'rms' },

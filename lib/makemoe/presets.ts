@@ -10,7 +10,7 @@ const better = {
   expert: 'relu2',
   positions: 'rope',
   qkNorm: 'rms',
-  initialization: 'zero-residual',
+  initialization: 'kaiming',
   dropout: 0,
   learningRate: 3e-3,
   schedule: 'linear',
@@ -18,7 +18,14 @@ const better = {
 } as const satisfies Config
 
 /** What the rungs of the ladder share: Muon, whose arithmetic does not grow with the batch, pays from some 2,048 tokens a step on. */
-const rung = { ...better, optimizer: 'muon', ngram: 3, nHead: 4, evalIters: 20 } as const satisfies Config
+const rung = {
+  ...better,
+  initialization: 'zero-residual',
+  optimizer: 'muon',
+  ngram: 3,
+  nHead: 4,
+  evalIters: 20,
+} as const satisfies Config
 
 const narrow = { ...rung, nEmbed: 64, nLayer: 2, numExperts: 4, blockSize: 64, batchSize: 32, learningRate: 8e-3 } as const satisfies Config
 
