@@ -198,25 +198,23 @@ async function chosen(
 }
 
 /** The variants, the one that the others are compared with before them. */
-function withFirst(variants: Variants, against: string | undefined): Variants {
-  if (against === undefined) return variants
-  requireVariant('against', against, variants)
-  const { [against]: first = {}, ...others } = variants
-  return { [against]: first, ...others }
-}
+const withFirst = (variants: Variants, against: string | undefined): Variants =>
+  against === undefined ? variants : { ...named('against', [against], variants), ...variants }
 
-/** The variants of these names, in their own order. */
-function those(variants: Variants, only: readonly string[] | undefined): Variants {
-  if (only === undefined) return variants
-  for (const name of only) requireVariant('only', name, variants)
-  return Object.fromEntries(Object.entries(variants).filter(([name]) => only.includes(name)))
-}
+/** The variants of these names. */
+const those = (variants: Variants, only: readonly string[] | undefined): Variants =>
+  only === undefined ? variants : named('only', only, variants)
 
-/** @throws ConfigError if there is no variant of that name */
-function requireVariant(option: string, name: string, variants: Variants): void {
+/**
+ * Some of the variants, in their own order.
+ * @throws ConfigError if one of the names is none of theirs
+ */
+function named(option: string, wanted: readonly string[], variants: Variants): Variants {
   const names = Object.keys(variants)
-  if (!Object.hasOwn(variants, name))
-    throw new ConfigError(`${option}: got ${name}, expected one of ${names.join('; ')}${nearest(name, names)}`)
+  const unknown = wanted.find((name) => !names.includes(name))
+  if (unknown !== undefined)
+    throw new ConfigError(`${option}: got ${unknown}, expected one of ${names.join('; ')}${nearest(unknown, names)}`)
+  return Object.fromEntries(Object.entries(variants).filter(([name]) => wanted.includes(name)))
 }
 
 /** The sizes that all variants have unless they change them. */
