@@ -33,7 +33,7 @@ const wide = { ...rung, nLayer: 4, expertWidth: 256, blockSize: 128, learningRat
 
 /**
  * `makemoe` is the original line by line, `corrected` the same with its bugs fixed; `default` has their size, and what lowered the loss. The
- * others are a ladder: each takes a few times as long as the one before, for a lower loss.
+ * others are a ladder: each takes longer than the one before, for a lower loss.
  */
 export const presets = {
   default: better,
