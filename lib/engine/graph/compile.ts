@@ -56,8 +56,9 @@ function flatten(value: unknown, tensors: Tensor[], where: string): string {
     return where === inResult ? 'a tensor' : `${value.dtype}[${value.shape}]`
   }
   if (Array.isArray(value)) return `[${value.map((item) => flatten(item, tensors, where)).join()}]`
-  if (isRecord(value)) return `{${Object.entries(value).map(([key, item]) => `${key}:${flatten(item, tensors, where)}`)}}`
-  if (value === null || ['number', 'string', 'boolean', 'undefined'].includes(typeof value)) return JSON.stringify(value) ?? 'undefined'
+  if (isRecord(value)) return `{${Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}:${flatten(item, tensors, where)}`)}}`
+  if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value) // NaN and Infinity are no null
+  if (value === null || ['string', 'boolean', 'undefined'].includes(typeof value)) return JSON.stringify(value) ?? 'undefined'
   const got = value instanceof Promise ? 'a promise (the function must not be async)' : Object.prototype.toString.call(value)
   throw new TraceError(`compile: got ${got} in ${where}, expected tensors, or arrays and records of them`)
 }
@@ -72,7 +73,7 @@ function unflatten(value: Structure, tensors: Iterator<Tensor>): Structure {
 
 /** A trace, ready to run. */
 interface PreparedTrace {
-  readonly graph: Omit<Trace, 'nodes'>
+  readonly graph: Omit<Trace, 'nodes' | 'constants'>
   readonly registered: RegisteredFunction
   /** JavaScript state when it was traced. */
   readonly state: StateSnapshot
@@ -114,7 +115,7 @@ const mostShortTraces = 3
  * symbolic tensors twice at first, and once more before its calls 2, 3, 5, 9, 17, 33, 129, 513, ...; it is refused if it would then become
  * another graph, or if a pass changes a field of the objects that it works on (`readsStateOf`). A field that was changed between two calls
  * takes a new trace. Not noticed in time: a counter that only a closure or a private #field has, and that decides for the first time
- * between two of those calls.
+ * between two of those calls. Not noticed: a decision that treats 0 or 1 rows apart, where their number depends on data.
  * @throws TraceError from the first call, if something cannot be traced; from a later one, if JavaScript state has changed the graph
  */
 export function compile<Args extends unknown[], R>(fn: (...args: Args) => R, options: CompileOptions = {}): Compiled<(...args: Args) => R> {
@@ -189,9 +190,10 @@ function prepare(fn: (...args: unknown[]) => unknown, args: readonly Structure[]
     last = { structure, rest, state: last?.state ?? new StateSnapshot(fn) }
     return results
   }
-  const { nodes: _, ...graph } = trace(shapes, call)
+  const { nodes: _, constants, ...graph } = trace(shapes, call)
   const registered = { name: graph.name, resources: graph.resources }
   const { state } = last as unknown as { state: StateSnapshot } // a trace calls the function
+  state.watch(constants)
   const resultOf = (values: Iterator<Tensor>): Structure => unflatten(last?.structure, values)
   const traceAgain = (): Trace => trace(shapes, call, true)
   return { graph, registered, state, resultOf, traceAgain, calls: 0, nextCheck: 2 }

@@ -1,7 +1,7 @@
 /**
  * JavaScript state that a traced function reads: plain numbers, strings, lists and references in the objects that it works on (a model, an
  * optimizer). A graph runs without JavaScript, so that such state would stand still in it. What cannot be seen: private #fields, variables
- * of a closure, numbers in typed arrays and in plain arrays of more than 1,000 numbers.
+ * of a closure, symbol keys, numbers in typed arrays and in plain arrays of more than 1,000 numbers, and all behind the first 100,000 fields.
  */
 import { type Tensor, tf } from '../tensor/tf'
 
@@ -9,8 +9,10 @@ import { type Tensor, tf } from '../tensor/tf'
 interface Field {
   readonly owner: object
   readonly key: unknown
+  /** Of a tensor, undefined. */
   readonly value: unknown
   readonly path: string
+  readonly tensor?: Tensor
 }
 
 /** A field that is not what it was. */
@@ -38,6 +40,12 @@ const mostFields = 100_000
 
 const isTensor = (value: unknown): value is Tensor => value instanceof tf.Tensor
 const isVariable = (value: unknown): boolean => value instanceof tf.Variable
+const isPlainTensor = (value: unknown): value is Tensor => isTensor(value) && !isVariable(value)
+/** A tensor that a forward pass leaves behind for a look is no state that decides. */
+const stateOf = (value: unknown): unknown => (isPlainTensor(value) ? undefined : value)
+
+/** In place of a key: how many fields an object has. */
+const fieldCount = Symbol('fields')
 
 function* entriesOf(owner: object): Generator<readonly [key: unknown, value: unknown]> {
   if (owner instanceof Map || owner instanceof Set) yield ['size', owner.size]
@@ -46,11 +54,16 @@ function* entriesOf(owner: object): Generator<readonly [key: unknown, value: unk
   else if (Array.isArray(owner)) {
     yield ['length', owner.length]
     if (owner.length <= longList) yield* owner.entries()
-  } else for (const [key, { value }] of Object.entries(Object.getOwnPropertyDescriptors(owner))) if (value !== undefined) yield [key, value]
+  } else {
+    for (const [key, field] of Object.entries(Object.getOwnPropertyDescriptors(owner))) if ('value' in field) yield [key, field.value]
+    yield [fieldCount, Object.keys(owner).length]
+  }
 }
 
-const read = ({ owner, key }: Field): unknown => {
-  if (owner instanceof Set) return key === 'size' ? owner.size : undefined
+/** What a field holds now. What a Set holds has no key, and counts as unchanged. */
+const read = ({ owner, key, value, tensor }: Field): unknown => {
+  if (key === fieldCount) return Object.keys(owner).length
+  if (owner instanceof Set) return key === 'size' ? owner.size : (tensor ?? value)
   if (owner instanceof Map && key !== 'size') return owner.get(key)
   return (owner as Record<string, unknown>)[key as string] // from entriesOf
 }
@@ -63,10 +76,9 @@ function fieldsOf(owners: readonly object[]): Field[] {
     seen.add(owner)
     for (const [key, value] of entriesOf(owner)) {
       if (fields.length >= mostFields) return
-      // A tensor that a forward pass leaves behind for a look is no state that decides.
-      if (isTensor(value) && !isVariable(value)) continue
-      fields.push({ owner, key, value, path: `${path}.${String(key)}` })
-      if (typeof value === 'object' && value !== null && !isVariable(value)) visit(value, `${path}.${String(key)}`)
+      const field = { owner, key, value: stateOf(value), path: `${path}.${key === fieldCount ? '(number of fields)' : String(key)}` }
+      fields.push(isPlainTensor(value) ? { ...field, tensor: value } : field)
+      if (typeof value === 'object' && value !== null && !isTensor(value)) visit(value, field.path)
     }
   }
   for (const owner of owners) visit(owner, owner.constructor.name)
@@ -98,19 +110,34 @@ function firstChange(before: readonly Field[], after: readonly Field[]): Change 
 export class StateSnapshot {
   private fields: readonly Field[]
   private readonly owners: readonly object[]
+  /** Data of tensors that the trace has as constants. */
+  private constants: ReadonlySet<object> = new Set()
 
   constructor(fn: object) {
     this.owners = ownersOf.get(fn) ?? []
     this.fields = fieldsOf(this.owners)
   }
 
-  /** What has changed since; functions that replaced others count where nothing was traced in between. */
+  /** From now on a tensor that replaces one of these is a change. */
+  watch(constants: ReadonlySet<object>): void {
+    this.constants = constants
+  }
+
+  private isReplaced(field: Field): boolean {
+    const now = read(field)
+    return !Object.is(stateOf(now), field.value) || (this.isConstant(field) && now !== field.tensor)
+  }
+
+  private isConstant({ tensor }: Field): boolean {
+    return tensor !== undefined && this.constants.has(tensor.dataId)
+  }
+
+  /** What has changed since; functions and constant tensors that replaced others count where nothing was traced in between. */
   change(): Change | undefined {
-    const replaced = this.fields.find(
-      (field) => !Object.is(field.owner instanceof Set && field.key !== 'size' ? field.value : read(field), field.value),
-    )
+    const replaced = this.fields.find((field) => this.isReplaced(field))
     if (!replaced) return undefined
-    if (typeof replaced.value === 'function') return { path: replaced.path, before: replaced.value, after: read(replaced) }
+    const isOpaque = typeof replaced.value === 'function' || this.isConstant(replaced)
+    if (isOpaque) return { path: replaced.path, before: replaced.tensor ?? replaced.value, after: read(replaced) }
     const now = fieldsOf(this.owners)
     const change = firstChange(this.fields, now)
     if (!change) this.fields = now

@@ -6,7 +6,7 @@ import { at, valueAt } from '../../base/assertions'
 import { TensorError, TraceError } from '../../base/errors'
 import type { Binding, NodeBackend, TensorMetadata } from '../tensor/op'
 import { int64Of } from '../tensor/runtime'
-import type { Tensor } from '../tensor/tf'
+import type { Tensor, Variable } from '../tensor/tf'
 import { dataType, type Numbers, nameOfType } from '../tensorflow/types'
 import { attributesKey } from './inference'
 import type { Recorder } from './recorder'
@@ -63,6 +63,10 @@ export class Pass {
   /** Constants by tfjs's data, which keeps its values: a trace changes nothing outside it. */
   private readonly constants = new Map<object, number>()
   private count = 0
+  /** Data of tensors from outside that ops have taken. */
+  readonly taken = new Set<object>()
+  /** Variables that an op has updated in place; one may have its old value again at the end. */
+  readonly updated = new Set<Variable>()
 
   /**
    * @param nodes what the first pass records and others are compared with
@@ -130,6 +134,7 @@ export class Pass {
       if (!node.tensorMap.has(tensor.dataId) || (!this.recorder && tensor.isDisposed))
         throw new TensorError(`an op got a tensor of shape [${tensor.shape.join(', ')}] that was disposed of`)
       const data = node.tensorMap.get(tensor.dataId)
+      if (data.values !== null || data.id < firstSymbol) this.taken.add(tensor.dataId)
       if (data.values === null) return data.id
       const known = this.constants.get(tensor.dataId)
       if (known !== undefined) return known
@@ -154,8 +159,10 @@ export class Pass {
       tensorDataSync: (id) => (id >= firstSymbol ? refuseRead() : this.real.tensorDataSync(id)),
       executeOp: (op, attributes, ids, outputs) =>
         this.step({ kind: 'op', op, attributes, inputs: ids.map((id) => this.ref(id)), outputs }),
-      updateInPlace: (op, variables, ids, attributes) =>
-        this.step({ kind: 'update', op, attributes, inputs: ids.map((id) => this.ref(id)), variables }),
+      updateInPlace: (op, variables, ids, attributes) => {
+        for (const variable of variables) this.updated.add(variable)
+        return this.step({ kind: 'update', op, attributes, inputs: ids.map((id) => this.ref(id)), variables })
+      },
     }
     // The binding's numbers for types and attributes are its own properties, not all of them enumerable.
     const properties = Object.getOwnPropertyDescriptors(this.real)

@@ -13,6 +13,8 @@ import { Difference, type Ref } from './step'
 export interface PassResults {
   readonly results: readonly Ref[]
   readonly assignments: readonly { readonly variable: Variable; readonly value: Ref }[]
+  /** Data of tensors from outside that ops have taken. */
+  readonly taken: ReadonlySet<object>
 }
 
 /** Runs a function on symbolic arguments. @returns what its results and assignments are */
@@ -32,10 +34,10 @@ export function runPass(
     const args = argumentShapes.map(({ dtype, shape }) => node.createOutputTensor(at(pass.step({ kind: 'argument', dtype, shape }), 0)))
     const refOf = (tensor: Tensor): Ref => pass.ref(at(node.getInputTensorIds([tensor]), 0))
     const results = call(args).map(refOf)
-    const changed = variables.filter(({ variable, dataId }) => variable.dataId !== dataId)
+    const changed = variables.filter(({ variable, dataId }) => variable.dataId !== dataId || pass.updated.has(variable))
     const assignments = changed.map(({ variable }) => ({ variable, value: refOf(variable) }))
     pass.end()
-    return { results, assignments }
+    return { results, assignments, taken: pass.taken }
   } catch (error) {
     if (!(error instanceof Error) || error instanceof ProbeClash) throw error
     if (error instanceof Difference) throw Object.assign(error, { site: callerSite(error) })
@@ -45,6 +47,7 @@ export function runPass(
     throw failure
   } finally {
     tf.engine().endScope()
+    for (const { variable, dataId } of variables) restoreData(variable, dataId) // all of them first: one may have another's stand-in
     for (const each of variables) each.restore()
     node.binding = binding
     Reflect.deleteProperty(node, 'getInputTensorIds') // the prototype's shows again
@@ -80,7 +83,6 @@ function standIn(node: NodeBackend, pass: Pass, variable: Variable): TracedVaria
     variable,
     dataId,
     restore() {
-      restoreData(variable, dataId)
       node.tensorMap.set(dataId, data)
     },
   }

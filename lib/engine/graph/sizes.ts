@@ -2,8 +2,9 @@
  * Sizes that depend on data, as linear forms over unknowns: n1, n1 + n2 + 1, 4 n1.
  *
  * tfjs wants numbers in its shapes, so each unknown has a probe size for each of the two passes of a trace: a prime larger than any size
- * that is known. A form's probe size follows from those, with one exception: the pieces of a split or a partition add up to what was
- * divided, however small that is, so a sum of all of them is replaced by it.
+ * that is known, then 2, so that whatever compares, rounds or halves a size becomes another number. A form's probe size follows from
+ * those, with one exception: the pieces of a split or a partition add up to what was divided, however small that is, so a sum of all of
+ * them is replaced by it.
  */
 import { valueAt } from '../../base/assertions'
 
@@ -79,8 +80,8 @@ export class Sizes {
     if (found) return found
     const pieces: Unknown[] = Array.from({ length: count }, () => {
       const first = primeAbove(this.last)
-      this.last = primeAbove(first)
-      return { index: ++this.count, probes: [first, this.last] }
+      this.last = first
+      return { index: ++this.count, probes: [first, 2] }
     })
     if (whole !== undefined) for (const piece of pieces) piece.division = { pieces, whole }
     const sizes = pieces.map((piece) => {

@@ -7,9 +7,9 @@
  * A size that depends on data gets a probe size, which is another in each of two passes. An example: of 6 rows x [6, 4], some go to expert 0.
  *
  *   JavaScript                                        first pass       second pass     in the graph
- *   const [rows] = splitRows(x, load)                 rows [20011, 4]  rows [20021, 4] SplitV(x, load); its size is called n1
- *   tf.add(rows, tf.fill(rows.shape, 0.5))            Fill [20011, 4]  Fill [20021, 4] AddV2(rows, Fill([Shape(rows)[0], 4], 0.5))
- *   tf.mul(rows, 1 / rows.shape[0])                   0.00004997       0.00004995      refused: it would be frozen
+ *   const [rows] = splitRows(x, load)                 rows [20011, 4]  rows [2, 4]     SplitV(x, load); its size is called n1
+ *   tf.add(rows, tf.fill(rows.shape, 0.5))            Fill [20011, 4]  Fill [2, 4]     AddV2(rows, Fill([Shape(rows)[0], 4], 0.5))
+ *   tf.mul(rows, 1 / rows.shape[0])                   0.00004997       0.5             refused: it would be frozen
  *
  * The first pass writes the graph: a number that is the probe size of n1 becomes n1. The second only compares: what is the same in both
  * passes is constant, n1 must be n1 again, and anything else that differs depends on data in a way that the graph cannot follow, or on
@@ -41,6 +41,8 @@ export interface Trace {
   readonly resources: readonly Resource[]
   /** Those that it writes. */
   readonly assigned: ReadonlySet<Variable>
+  /** Data of the tensors from outside that are constants in it. */
+  readonly constants: ReadonlySet<object>
   /** How many operations it has. */
   readonly operations: number
   /**
@@ -114,7 +116,7 @@ function traceAbove(largest: number, ...[argumentShapes, call, withSites = false
     const assigned = new Set(assignments.map(({ variable }) => variable))
     const check = (): void => alone(() => attempt(() => compare(1)))
     const { variables, resources } = graph
-    return { name, nodes, results, variables, resources, assigned, operations: graph.operations, check }
+    return { name, nodes, results, variables, resources, assigned, constants: first.taken, operations: graph.operations, check }
   } catch (error) {
     graph.abandon()
     if (error instanceof Difference) throw explained(error, ', which depends on data and would be frozen into the graph')

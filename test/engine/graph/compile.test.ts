@@ -297,6 +297,17 @@ describe('what cannot be traced is refused: the op, the reason, the line', () =>
       },
       /a decision .*would be frozen/,
     ],
+    ...Object.entries<(rows: number) => number>({
+      'few rows': (rows) => (rows < 4 ? 1 : 2),
+      'many rows': (rows) => (rows > 8 ? 1 : 2),
+      'an even number of rows': (rows) => (rows % 2 === 0 ? 1 : 2),
+      'at most four rows': (rows) => Math.min(rows, 4),
+      'rows rounded up to a power of two': (rows) => Math.ceil(Math.log2(rows + 1)),
+    }).map(([what, factor]): [string, (x: Tensor, sizes: Tensor) => Tensor, RegExp] => [
+      `${what}, where their number depends on data`,
+      (x, sizes) => tf.mul(x, factor((splitRows(x, sizes)[0] as Tensor).shape[0] as number)),
+      /a number .*would be frozen/,
+    ]),
     ['an async function', async (x) => x, /a promise/],
     ['a compiled function inside', (x) => compile((x: Tensor) => tf.neg(x))(x), /inside one that is being traced/],
     ['shapes that do not fit', (x) => tf.matMul(x, tf.ones([3, 1])), /MatMul of \[2, 2\], \[3, 1\]/],
@@ -377,6 +388,37 @@ describe('traces', () => {
     const half = compile((x: Tensor) => tf.div(tf.cast(x, 'float32'), 2))
     expect([tf.scalar(3), tf.scalar(3, 'int32')].map((x) => number(half(x)))).toEqual([1.5, 1.5])
     expect(half.traces).toBe(2)
+  })
+  test('numbers that JSON writes alike are constants of different traces', () => {
+    const f = compile((x: Tensor, least: number | null) => (least === null ? x : tf.maximum(x, least)))
+    const x = tf.scalar(-5)
+    const eager = [null, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NaN].map((least) => [number(f(x, least)), f.traces])
+    expect(eager).toEqual([
+      [-5, 1],
+      [-5, 2],
+      [Number.POSITIVE_INFINITY, 3],
+      [Number.NaN, 4],
+    ])
+    const sign = compile((x: Tensor, zero: number) => tf.mul(x, 1 / zero > 0 ? 1 : -1))
+    expect([number(sign(x, 0)), number(sign(x, -0))]).toEqual([-5, 5])
+  })
+  test.each([
+    ['older', 0, 1],
+    ['younger', 1, 0],
+  ])('a variable takes the value of an %s one, which keeps its own; what is compiled later works', (_which, from, to) => {
+    const variables = [tf.variable(tf.scalar(3)), tf.variable(tf.scalar(4))] as const
+    const [source, target] = [variables[from as 0], variables[to as 1]]
+    const f = compile((x: Tensor) => {
+      target.assign(source)
+      return tf.add(x, 1)
+    })
+    const value = number(source)
+    for (let i = 0; i < 3; i++) {
+      expect(number(f(tf.scalar(1)))).toBe(2)
+      expect([number(source), number(target)]).toEqual([value + 10 * i, value + 10 * i])
+      source.assign(tf.add(source, 10))
+    }
+    expect(number(compile((x: Tensor) => tf.add(x, target))(tf.scalar(0)))).toBe(value + 20)
   })
   test('dispose frees them, and the function can be called again', () => {
     const v = tf.variable(tf.scalar(3))

@@ -16,7 +16,7 @@ import {
   tf,
 } from 'makemoe'
 import { makeTrainStep } from 'makemoe/dist/makemoe/train/step'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { cases, twoLayers } from '../../support'
 
 const config = { ...twoLayers, nEmbed: 8, nHead: 2, nLayer: 1, blockSize: 4, numExperts: 2, topK: 1, vocabSize: 5, dropout: 0 }
@@ -137,6 +137,9 @@ describe('other state', () => {
     activation: (x: Tensor) => Tensor = tf.relu
     weight = parameter(tf.scalar(1))
     cached: number | undefined
+    temperature?: number
+    readonly shift = { by: tf.scalar(0) }
+    readonly shifts = [tf.scalar(0)]
   }
   const on = (use: (holder: Holder, x: Tensor) => Tensor) => {
     const holder = new Holder()
@@ -184,6 +187,40 @@ describe('other state', () => {
     change(holder)
     expect([f(one), f(one)].map(number)).toEqual([expected, expected])
     expect(f.traces).toBe(1)
+  })
+  test.each<[string, (holder: Holder) => void, number]>([
+    ['a field that was undefined', (holder) => Object.assign(holder, { temperature: 3 }), 3],
+    ['a constant tensor in an object', ({ shift }) => Object.assign(shift, { by: tf.scalar(5) }), 6],
+    ['a constant tensor in a list', ({ shifts }) => Object.assign(shifts, [tf.scalar(7)]), 8],
+    ['a field that comes', ({ options }) => Object.assign(options, { twice: true }), 2],
+    ['a method set on the instance', (holder) => Object.assign(holder, { method: () => 9 }), 9],
+  ])('%s counts from the next call on, too', (_name, change, expected) => {
+    class Holder2 extends Holder {
+      method(): number {
+        return 1
+      }
+    }
+    const holder = new Holder2()
+    const shifted = (x: Tensor): Tensor => tf.addN([x, holder.shift.by, ...holder.shifts])
+    const factor = (): number => (holder.temperature ?? 1) * holder.method() * ('twice' in holder.options ? 2 : 1)
+    const f = compile(readsStateOf((x: Tensor) => tf.mul(shifted(x), factor()), holder))
+    expect([f(one), f(one)].map(number)).toEqual([1, 1])
+    change(holder)
+    expect([f(one), f(one)].map(number)).toEqual([expected, expected])
+    expect(f.traces).toBe(1)
+  })
+  test('a tensor that eager code leaves for a look between two calls is no reason to trace again', () => {
+    const onTrace = vi.fn()
+    const holder = new Holder()
+    const f = compile(
+      readsStateOf((x: Tensor) => tf.mul(x, holder.factor), holder),
+      { onTrace },
+    )
+    for (let i = 0; i < 5; i++) {
+      expect(number(f(one))).toBe(2)
+      holder.last = tf.scalar(i)
+    }
+    expect(onTrace).toHaveBeenCalledTimes(2)
   })
   test('a number that is changed before every call is refused, not traced for ever', () => {
     const { holder, f } = on((holder, x) => tf.mul(x, holder.factor))

@@ -63,6 +63,19 @@ describe.each([
   })
 })
 
+test('an update that is undone by the old value is undone or refused', () => {
+  const v = fresh(1)
+  const step = compile((by: Tensor) => {
+    const old = tf.clone(v)
+    descend(v, by)
+    const trial = tf.mul(v, 1)
+    v.assign(old)
+    return trial
+  })
+  expect(() => step(tf.tensor1d([1]))).toThrow(/use it before the update/)
+  expect(values(v)).toEqual([1])
+})
+
 test('a value from between two updates that is used after the second is refused', () => {
   const v = fresh(1)
   const step = compile((by: Tensor) => {
