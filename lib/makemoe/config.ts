@@ -24,7 +24,7 @@ const model = {
   nEmbed: count().default(128).describe('width of the residual stream'),
   nHead: count().default(8).describe('attention heads'),
   nLayer: count().default(8).describe('layers'),
-  dropout: z.number().min(0).lt(1).default(0.1).describe('dropout rate, in [0, 1)'),
+  dropout: z.number().min(0).max(0.999).default(0.1).describe('dropout rate, at most 0.999'),
   attentionScale: z.enum(['headSize', 'nEmbed']).default('headSize').describe('scores are divided by the root of this'),
   positions: z
     .enum(['learned', 'rope'])

@@ -1,4 +1,5 @@
 /** The mask of dropout, drawn with half as many random numbers as it has entries. */
+import { TensorError } from '../../base/errors'
 import { customGradient } from './custom-gradient'
 import { composite } from './op'
 import { lastSize } from './shape'
@@ -17,10 +18,13 @@ export function dropoutBits(shape: readonly number[], stream: RandomStream): Ten
  * 0 where an entry is dropped (with probability `rate`), 1 elsewhere.
  * @param bits from `dropoutBits`, int32 [..., P]
  * @returns float32 [..., 2P]
+ * @throws TensorError for a rate below 0, or so near to 1 that it rounds to it
  */
 export function maskFromBits(bits: Tensor, rate: number): Tensor {
+  const dropped = Math.round(rate * halves)
+  if (!(rate >= 0 && dropped < halves)) throw new TensorError(`dropout: got the rate ${rate}, expected one from 0 to 0.999`)
   return tf.tidy(() => {
-    const threshold = tf.scalar(Math.round(rate * halves) - halves / 2, 'int32')
+    const threshold = tf.scalar(dropped - halves / 2, 'int32')
     const mask = composite([bits, threshold], ([bits, threshold], run) => {
       const int16s = run('Bitcast', [bits], { T: { type: 'int32' }, type: { type: 'int16' } })
       const limit = run('Cast', [threshold], { SrcT: { type: 'int32' }, DstT: { type: 'int16' }, Truncate: false })

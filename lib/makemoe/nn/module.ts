@@ -4,6 +4,7 @@
  * stands in two places is one parameter. A module keeps no mode and no randomness: those come with each call, in the context.
  */
 import { ConfigError } from '../../base/errors'
+import { RandomStream } from '../../engine/tensor/streams'
 import type { Variable } from '../../engine/tensor/tf'
 import { inContainers } from './containers'
 import { assignParameter, isVariable, type NamedParameter } from './parameter'
@@ -35,7 +36,7 @@ export abstract class Module {
 
   /**
    * All parameters below this module, with their dotted names, in the order of definition; a shared one once, under its first name.
-   * @throws ConfigError if a Map, a Set or a plain object holds one that no property and no array holds
+   * @throws ConfigError if a Map, a Set or a plain object holds one that no property and no array holds, or a module has a stream of its own
    */
   namedParameters(prefix = ''): NamedParameter[] {
     this.refuseHidden()
@@ -67,7 +68,13 @@ export abstract class Module {
 
   private refuseHidden(): void {
     const known = new Set(this.namedVariables().map(([, variable]) => variable))
-    for (const [name, module] of this.namedModules())
+    for (const [name, module] of this.namedModules()) {
+      const stream = Object.entries(module).find(([, value]) => value instanceof RandomStream)?.[0]
+      if (stream !== undefined)
+        throw new ConfigError(
+          `${name}${name && '.'}${stream}: got a RandomStream in a module, where its number of draws would not be saved; expected ` +
+            'the streams of the context (ctx.streams)',
+        )
       for (const { path, container, item } of inContainers(module, (value) => isVariable(value) || value instanceof Module)) {
         const variables = item instanceof Module ? item.namedVariables().map(([, variable]) => variable) : [item as Variable]
         const hidden = variables.find((variable) => !known.has(variable))
@@ -77,6 +84,7 @@ export abstract class Module {
               'trained nor saved; expected it in a property of the module, or in an array',
           )
       }
+    }
   }
 
   /** All parameters below this module, each once. */

@@ -19,6 +19,14 @@ describe('dropout', () => {
     expect(dropout(x, 0.5, evaluating)).toBe(x)
     expect(dropout(x, 0, training)).toBe(x)
   })
+  test.each([-0.1, 1, 0.9999999, Number.NaN])('a rate of %d is refused: its mask would keep all or drop all', (rate) => {
+    expect(() => dropoutMask([4, 4], rate, streams.dropout)).toThrow(`dropout: got the rate ${rate}, expected one from 0 to 0.999`)
+  })
+  test('at the highest rate, one of a thousand is left, times a thousand', () => {
+    const values = dropoutMask([1000, 1000], 0.999, streams.dropout).dataSync()
+    expect(values.filter((value) => value !== 0).length / values.length).toBeCloseTo(0.001, 3)
+    expect(tf.mean(tf.tensor1d(values)).dataSync()[0]).toBeCloseTo(1, 1)
+  })
   test('draws anew each time', () => {
     const draw = () => Array.from(dropoutMask([64], 0.5, streams.dropout).dataSync())
     expect(draw()).not.toEqual(draw())

@@ -223,6 +223,15 @@ describe('where parameters may stand', () => {
     expect([...state.keys()]).toEqual(['held.0', 'held.1.0.weight', 'held.1.0.bias', 'held.1.1.0'])
     loadStateDict(new Holder([scale(), [new LayerNorm(2), [scale()]]]), state)
   })
+  test('a random stream of its own is refused: its number of draws would not be saved', () => {
+    const outer = new (class extends Module {
+      readonly inner = new Holder(createStreams(1).noise)
+    })()
+    for (const use of [() => outer.parameters(), () => outer.saveState(new Map())]) {
+      expect(use).toThrow(ConfigError)
+      expect(use).toThrow(/inner\.held: got a RandomStream in a module.*expected the streams of the context/)
+    }
+  })
   test.each<[string, () => unknown, RegExp]>([
     ['a Map', () => new Map([['first', scale()]]), /inner\.held\.first: got a variable of shape \[3\] in a Map/],
     ['a Set', () => new Set([scale()]), /inner\.held\.0: got a variable of shape \[3\] in a Set/],

@@ -53,6 +53,17 @@ describe('Trainer', () => {
     expect(tf.memory().numTensors).toBe(numTensors)
     expect(tf.memory().numDataBuffers).toBe(numDataBuffers)
   })
+  test('a constant learning rate that is changed by hand counts, and is what is reported', () => {
+    const { model, dataset, config, streams } = setUp({ schedule: 'constant' })
+    const trainer = new Trainer(model, dataset, config, streams)
+    expect(trainer.trainOnce(true).learning_rate).toBe(config.learningRate)
+    trainer.optimizer.learningRate.assign(tf.scalar(0))
+    const weights = () => model.parameters().map((parameter) => [...parameter.dataSync()])
+    const before = weights()
+    expect(trainer.trainOnce(true).learning_rate).toBe(0)
+    expect(weights()).toEqual(before)
+    trainer.dispose()
+  })
   test('an evaluation that is stopped leaves the streams as they were', async () => {
     const { model, dataset, config, streams } = setUp({ steps: 12, evalInterval: 4, evalIters: 2 })
     const trainer = new Trainer(model, dataset, config, streams, { signal: AbortSignal.abort() })
