@@ -8,7 +8,7 @@ import { at, isOneOf, keysOf } from '../base/assertions'
 import { ConfigError } from '../base/errors'
 import { initializations } from './model/initialization'
 import { checkBalance, parseBalance } from './moe/balance/from-config'
-import { balances, dropPolicies, experts, namesOf, routers } from './moe/parts'
+import { balances, dropPolicies, experts, namesOf, type RouterName, routers } from './moe/parts'
 import { parseFirstRouters } from './moe/router/by-layer'
 import { norms } from './nn/norms'
 import { optimizerNames } from './optim'
@@ -109,6 +109,8 @@ const training = {
 const groups = { model, mixture, training }
 const table = { ...model, ...mixture, ...training }
 const schema = z.strictObject(table)
+const modelSchema = z.object({ ...model, ...mixture }).partial()
+const trainSchema = z.object(training).partial()
 
 /** Fields that configs of earlier versions lack, and that a config need not have: their defaults are what those versions did. */
 const addedLater = [
@@ -199,26 +201,59 @@ function expectation(issue: z.core.$ZodIssue): string {
   return issue.message
 }
 
+const fieldsOf = (input: unknown): Readonly<Record<string, unknown>> => (typeof input === 'object' && input !== null ? { ...input } : {})
+
+/** Names the first field that is wrong, what was got and what was expected. */
+function refusal({ issues }: z.ZodError, input: unknown): ConfigError {
+  const issue = at(issues, 0)
+  const field = issue.path.join('.')
+  const got = fieldsOf(input)[field]
+  if (issue.code === 'unrecognized_keys') return new ConfigError(`unknown config field: ${issue.keys.join(', ')}`)
+  if (field === 'balance' && typeof got === 'string') parseBalance(got) // says what exactly is wrong
+  if (field === 'firstRouters' && typeof got === 'string') parseFirstRouters(got)
+  if (field === 'learningRates' && typeof got === 'string') parseLearningRates(got)
+  const shown = issue.code === 'invalid_type' && typeof got === 'string' ? `the text ${got}` : String(got)
+  return new ConfigError(`${field || 'config'}: got ${field ? shown : typeof input}, expected ${expectation(issue)}`)
+}
+
+/** @throws ConfigError if they are more than the layers */
+function firstRoutersOf({ firstRouters = 'none', nLayer = Number.POSITIVE_INFINITY }: Partial<ModelConfig>): RouterName[] {
+  const first = parseFirstRouters(firstRouters)
+  if (first.length > nLayer)
+    throw new ConfigError(`firstRouters: got routers for ${first.length} layers, expected at most nLayer (${nLayer})`)
+  return first
+}
+
+/**
+ * Checks those of a model's fields that are given, each alone, and that no router is for a layer beyond the last.
+ * @throws ConfigError that names the field, what was got and what was expected
+ */
+export function checkModelFields(given: Partial<ModelConfig>): void {
+  const { error } = modelSchema.safeParse(given)
+  if (error) throw refusal(error, given)
+  firstRoutersOf(given)
+}
+
+/**
+ * Checks those of a training's fields that are given, each alone.
+ * @throws ConfigError that names the field, what was got and what was expected
+ */
+export function checkTrainFields(given: Partial<TrainConfig>): void {
+  const { error } = trainSchema.safeParse(given)
+  if (error) throw refusal(error, given)
+}
+
 /**
  * Checks every field and their combinations.
  * @throws ConfigError that names the field, what was got and what was expected
  */
 export function validateConfig(input: unknown): Config {
-  const given: Readonly<Record<string, unknown>> = typeof input === 'object' && input !== null ? { ...input } : {}
+  const given = fieldsOf(input)
   const missing = keysOf(table).find(
     (name) => given[name] === undefined && !isOneOf(addedLater, name) && table[name] instanceof z.ZodDefault,
   )
   const parsed = schema.safeParse(input)
-  if (!parsed.success) {
-    const issue = at(parsed.error.issues, 0)
-    const field = issue.path.join('.')
-    const got = given[field]
-    if (issue.code === 'unrecognized_keys') throw new ConfigError(`unknown config field: ${issue.keys.join(', ')}`)
-    if (field === 'balance' && typeof got === 'string') parseBalance(got) // says what exactly is wrong
-    if (field === 'firstRouters' && typeof got === 'string') parseFirstRouters(got)
-    if (field === 'learningRates' && typeof got === 'string') parseLearningRates(got)
-    throw new ConfigError(`${field || 'config'}: got ${field ? String(got) : typeof input}, expected ${expectation(issue)}`)
-  }
+  if (!parsed.success) throw refusal(parsed.error, input)
   if (missing !== undefined) throw new ConfigError(`${missing}: got undefined, expected a value (${table[missing].description})`)
   const config = parsed.data
   if (config.nEmbed % config.nHead !== 0)
@@ -227,10 +262,8 @@ export function validateConfig(input: unknown): Config {
     throw new ConfigError(
       `positions: got rope with a head of ${config.nEmbed / config.nHead} numbers, expected an even number (nEmbed / nHead)`,
     )
-  const first = parseFirstRouters(config.firstRouters).length
-  if (first > config.nLayer)
-    throw new ConfigError(`firstRouters: got routers for ${first} layers, expected at most nLayer (${config.nLayer})`)
-  checkBalance(config.balance, [...parseFirstRouters(config.firstRouters), ...(first < config.nLayer ? [config.router] : [])])
+  const first = firstRoutersOf(config)
+  checkBalance(config.balance, [...first, ...(first.length < config.nLayer ? [config.router] : [])])
   if (config.topK > config.numExperts) throw new ConfigError(`topK: got ${config.topK}, expected at most numExperts (${config.numExperts})`)
   if (config.schedule === 'constant' && config.finalLearningRate !== undefined)
     throw new ConfigError(`finalLearningRate: got ${config.finalLearningRate} with the schedule constant, expected one that falls`)

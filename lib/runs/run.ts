@@ -10,10 +10,10 @@
  *     const mine = resumeRun('../data/runs/mine', { dataset, model })     // into a model of a cell's own class
  */
 import { messageOf } from '../base/assertions'
-import { RunError, TrainingError } from '../base/errors'
+import { ConfigError, RunError, TrainingError } from '../base/errors'
 import { interruptSignal } from '../base/interrupt'
 import { compile } from '../engine/graph/compile'
-import type { TrainConfig } from '../makemoe/config'
+import { checkTrainFields, type TrainConfig } from '../makemoe/config'
 import type { Tokenizer } from '../makemoe/text/tokenizer'
 import { makeOptimizer } from '../makemoe/train/make-optimizer'
 import { Trainer } from '../makemoe/train/trainer'
@@ -83,7 +83,7 @@ export class Run<Model extends LanguageModel = LanguageModel> {
   /**
    * Trains until the last step, and saves. It can be called again: after an interrupt, with more steps, after `close`.
    * @returns true if it got there, false if it was stopped
-   * @throws TrainingError if the loss is not finite
+   * @throws TrainingError if the loss is not finite; ConfigError if an option cannot be
    */
   train(options: TrainingOptions = {}): Promise<boolean> {
     // A cell that was interrupted may still be making its last step.
@@ -95,6 +95,9 @@ export class Run<Model extends LanguageModel = LanguageModel> {
 
   private async trainNow(options: TrainingOptions): Promise<boolean> {
     const { steps = this.trainer.config.steps, checkpointEvery = stepsBetweenCheckpoints, signal, onMetric, onProgress } = options
+    checkTrainFields({ steps })
+    if (!(Number.isInteger(checkpointEvery) && checkpointEvery >= 1))
+      throw new ConfigError(`checkpointEvery: got ${checkpointEvery}, expected an integer of at least 1`)
     this.finished = false
     this.folder.reopen()
     this.trainer.listen({

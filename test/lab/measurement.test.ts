@@ -55,7 +55,7 @@ test('a training that is stopped has no measurement, and nothing is left', async
 
 test('a training that diverges is named with its seed, and nothing is left', async () => {
   const before = tf.memory().numTensors
-  const diverged = measure({ learningRate: 1e30, seed: 5 })
+  const diverged = measure({ learningRate: 100, weightDecay: 100, seed: 5 })
   await expect(diverged).rejects.toThrow(TrainingError)
   await expect(diverged).rejects.toThrow(/^variant mine, seed 5: /)
   expect(tf.memory().numTensors).toBe(before)

@@ -124,6 +124,16 @@ describe("lib's model", () => {
     expect([await first, await second]).toEqual([false, true])
     await run.close()
   })
+  test('options that cannot be are refused before a step, and the run can still be trained', async () => {
+    const run = start('options')
+    for (const steps of [Number.NaN, 2.5, -1]) await expect(run.train({ steps })).rejects.toThrow(/^steps: got/)
+    for (const checkpointEvery of [Number.NaN, 0, 1.5])
+      await expect(run.train({ checkpointEvery })).rejects.toThrow(/^checkpointEvery: got .*, expected an integer of at least 1$/)
+    expect(run.trainer.step).toBe(0)
+    expect(existsSync(join(run.path, 'checkpoints'))).toBe(false)
+    expect(await run.train({ steps: 1 })).toBe(true)
+    await run.close()
+  })
   test('a folder belongs to one run at a time', () => {
     const run = start('mine')
     expect(() => resumeRun(run.path, { dataset })).toThrow(CheckpointError) // nothing saved yet

@@ -2,6 +2,7 @@
 import { ShapeError } from '../../base/errors'
 import type { RandomStream } from '../../engine/tensor/streams'
 import { type Tensor, tf } from '../../engine/tensor/tf'
+import { checkModelFields } from '../config'
 import { routerOf } from '../moe/router/by-layer'
 import { inLayer } from '../nn/context'
 import { Embedding } from '../nn/embedding'
@@ -35,13 +36,14 @@ export class SparseMoELanguageModel extends Module {
     head: 'lm_head',
   }
 
-  /** @throws ConfigError if there is a part of an unknown name, or sizes that do not fit */
+  /** @throws ConfigError if there is a part of an unknown name, a field that cannot be, or sizes that do not fit */
   constructor(
     readonly config: LanguageModelConfig,
     stream: RandomStream,
     private readonly parts: ModelParts = {},
   ) {
     super()
+    checkModelFields(config)
     const { nEmbed, nLayer, blockSize, vocabSize, positions = 'learned', norm = 'layer', embeddings = 'separate', ngram = 1 } = config
     const isTied = embeddings === 'tied'
     const { makeAttention, makeMixture, init } = makersOf(config, parts)

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { TrainingError } from '../../base/errors'
 import type { Streams } from '../../engine/tensor/streams'
 import { tf } from '../../engine/tensor/tf'
-import { type TrainConfig, withDefaults } from '../config'
+import { checkTrainFields, type TrainConfig, withDefaults } from '../config'
 import type { Optimizer } from '../optim/optimizer'
 import type { Dataset } from '../text/dataset'
 import { type BatchStep, makeBatchStep } from './batch-step'
@@ -35,6 +35,7 @@ export class Trainer<Model extends Trainable = Trainable> {
   private readonly batchStep: BatchStep
   private readonly evaluation: Evaluation
 
+  /** @throws ConfigError if a field of the config cannot be */
   constructor(
     readonly model: Model,
     readonly dataset: Dataset,
@@ -42,6 +43,7 @@ export class Trainer<Model extends Trainable = Trainable> {
     readonly streams: Streams,
     private options: TrainerOptions = {},
   ) {
+    checkTrainFields(config)
     const { compile = eager, team = alone, optimizer } = options
     const { batchSize, schedule, accumulate, clipNorm } = withDefaults(config)
     this.team = team
@@ -62,9 +64,10 @@ export class Trainer<Model extends Trainable = Trainable> {
    * Trains until a step, evaluating before every `evalInterval`-th one and before the last, as the original does.
    * @param steps how many in all; default `config.steps`
    * @returns true if it got there, false if it was stopped
-   * @throws TrainingError if the loss is not finite
+   * @throws TrainingError if the loss is not finite; ConfigError if a field of the config cannot be
    */
   async run(steps = this.config.steps): Promise<boolean> {
+    checkTrainFields({ ...this.config, steps })
     this.config = { ...this.config, steps }
     const timer = new StepTimer(this.config, this.config.batchSize * this.dataset.blockSize)
     while (this.step < steps) {

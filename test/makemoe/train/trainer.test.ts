@@ -1,4 +1,4 @@
-import { compile, exactLoss, generate, type Metric, Trainer, TrainingError, tf, type Variable } from 'makemoe'
+import { type Config, ConfigError, compile, exactLoss, generate, type Metric, Trainer, TrainingError, tf, type Variable } from 'makemoe'
 import { makeLossSum } from 'makemoe/dist/makemoe/train/evaluate'
 import { describe, expect, test } from 'vitest'
 import { cases } from '../../support'
@@ -79,4 +79,36 @@ describe('Trainer', () => {
     await expect(running).rejects.toThrow(TrainingError)
     await expect(running).rejects.toThrow(/loss of step 0 is NaN; the first report that is not finite is routing\/layer_1\/entropy/)
   })
+  test.each<[Partial<Record<keyof Config, unknown>>, RegExp]>([
+    [{ steps: Number.NaN }, /^steps: got NaN, expected a number$/],
+    [{ clipNorm: -1 }, /^clipNorm: got -1, expected more than 0$/],
+    [{ evalIters: 2.5 }, /^evalIters: got 2.5, expected an integer$/],
+    [{ evalInterval: 0 }, /^evalInterval: got 0, expected at least 1$/],
+    [{ warmup: -3 }, /^warmup: got -3, expected at least 0$/],
+    [{ weightDecay: -1 }, /^weightDecay: got -1, expected at least 0$/],
+    [{ batchSize: '4' }, /^batchSize: got the text 4, expected a number$/],
+  ])('a config with %j is refused before a step, and what it does not have is not asked for', (change, message) => {
+    const { model, dataset, config, streams } = setUp()
+    const make = (own: Partial<Config>) => new Trainer(model, dataset, own as Config, streams) // as a cell of a notebook may
+    expect(() => make({ ...config, ...(change as Partial<Config>) })).toThrow(ConfigError)
+    expect(() => make({ ...config, ...(change as Partial<Config>) })).toThrow(message)
+    make({ batchSize: 4, schedule: 'constant' }).dispose()
+  })
+  test('so are steps that cannot be', async () => {
+    const { model, dataset, config, streams } = setUp()
+    const trainer = new Trainer(model, dataset, config, streams)
+    for (const steps of [2.5, -1, Number.NaN]) await expect(trainer.run(steps)).rejects.toThrow(/^steps: got/)
+    expect(trainer.step).toBe(0)
+  })
+})
+
+test.each<[Partial<Record<keyof Config, unknown>>, RegExp]>([
+  [{ dropout: -0.5 }, /^dropout: got -0.5, expected at least 0$/],
+  [{ numExperts: 4.5 }, /^numExperts: got 4.5, expected an integer$/],
+  [{ capacityFactor: Number.NaN }, /^capacityFactor: got NaN, expected a number$/],
+  [{ positions: 'nope' }, /^positions: got nope, expected one of learned, rope$/],
+  [{ firstRouters: 'hash*99' }, /^firstRouters: got routers for 99 layers, expected at most nLayer \(2\)$/],
+])('a model with %j is refused', (change, message) => {
+  expect(() => setUp(change as Partial<Config>)).toThrow(ConfigError)
+  expect(() => setUp(change as Partial<Config>)).toThrow(message)
 })
