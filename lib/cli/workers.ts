@@ -49,7 +49,7 @@ export function workerArguments(args: readonly string[]): string[] {
 /** Whether a run has a checkpoint; TensorFlow need not be loaded to see it. */
 function hasCheckpoint(folder: string): boolean {
   const checkpoints = join(folder, 'checkpoints')
-  return existsSync(checkpoints) && readdirSync(checkpoints).some((name) => /^step-\d+$/.test(name))
+  return existsSync(checkpoints) && readdirSync(checkpoints).some((name) => /^step-\d+(\.new)?$/.test(name))
 }
 
 /**

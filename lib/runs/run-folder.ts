@@ -3,7 +3,7 @@
  * needs. One process at a time has it.
  */
 
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { messageOf } from '../base/assertions'
@@ -52,11 +52,26 @@ function checkpointNames(folder: string): string[] {
   const all = join(folder, 'checkpoints')
   if (!existsSync(all)) return []
   return readdirSync(all)
-    .filter((name) => /^step-\d+$/.test(name))
-    .sort((a, b) => stepOf(a) - stepOf(b))
+    .filter((name) => /^step-\d+(\.new)?$/.test(name))
+    .sort((a, b) => stepOf(a) - stepOf(b) || a.length - b.length)
 }
 
-const stepOf = (name: string): number => Number(name.slice('step-'.length))
+const stepOf = (name: string): number => Number.parseInt(name.slice('step-'.length), 10)
+
+/** What a checkpoint is called that takes another one's place, as long as that is there. */
+const successorOf = (path: string): string => `${path}.new`
+
+/** Puts a successor in the place of its checkpoint: whenever the process ends, one of them is there whole. */
+function replace(path: string): void {
+  if (existsSync(path)) removeFolder(path)
+  renameSync(successorOf(path), path)
+}
+
+/** Whether a folder has these files as they are. */
+function holds(folder: string, files: Readonly<Record<string, string | Uint8Array>>): boolean {
+  const isSame = (file: string, data: string | Uint8Array): boolean => existsSync(file) && readFileSync(file).equals(Buffer.from(data))
+  return Object.entries(files).every(([name, data]) => isSame(join(folder, name), data))
+}
 
 /** The checkpoints that a run keeps, oldest first. */
 export function checkpointsOf(folder: string): { readonly step: number; readonly path: string }[] {
@@ -179,7 +194,8 @@ export class RunFolder implements Folder {
   }
 
   /**
-   * Writes a checkpoint, then removes all but the newest `keep` and the one with the lowest validation loss.
+   * Writes a checkpoint, in place of one of its step that differs, then removes all but the newest `keep` and the one with the lowest
+   * validation loss.
    * @param text the text's sha256
    * @returns its path
    * @throws RunError if the disk does not take it; earlier checkpoints are untouched
@@ -189,12 +205,17 @@ export class RunFolder implements Folder {
     const path = join(this.path, 'checkpoints', `step-${step}`)
     const moments = encodeSafetensors(optimizer)
     const description = { format: stateFormat, step, streams, valLoss, text, sha256: sha256Of(moments) }
-    if (!existsSync(path))
-      writeFolderAtomic(path, {
-        ...checkpointFiles(checkpoint),
-        [optimizerFile]: moments,
-        [stateFile]: `${JSON.stringify(description, null, 2)}\n`,
-      })
+    const files = {
+      ...checkpointFiles(checkpoint),
+      [optimizerFile]: moments,
+      [stateFile]: `${JSON.stringify(description, null, 2)}\n`,
+    }
+    if (existsSync(successorOf(path))) replace(path) // a process ended between the two
+    if (!existsSync(path)) writeFolderAtomic(path, files)
+    else if (!holds(path, files)) {
+      writeFolderAtomic(successorOf(path), files)
+      replace(path)
+    }
     this.prune(keep)
     return path
   }

@@ -1,5 +1,5 @@
 /** Runs as a notebook has them: lib's model, one of a cell with the same names, and a stranger's. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -26,6 +26,7 @@ import {
   tf,
   validateConfig,
 } from 'makemoe'
+import { loadTrainingState, newestCheckpoint } from 'makemoe/dist/runs/run-folder'
 import { readRunRecord } from 'makemoe/dist/runs/track/run-record'
 import { describe, expect, test } from 'vitest'
 
@@ -132,6 +133,31 @@ describe("lib's model", () => {
     expect(run.trainer.step).toBe(0)
     expect(existsSync(join(run.path, 'checkpoints'))).toBe(false)
     expect(await run.train({ steps: 1 })).toBe(true)
+    await run.close()
+  })
+  test('weights that were changed since the checkpoint of their step are saved', async () => {
+    const run = start('changed')
+    await run.train({ steps: 2 })
+    const { head } = run.trainer.model as SparseMoELanguageModel
+    tf.tidy(() => head.weight.assign(tf.zerosLike(head.weight)))
+    expect(run.save()).toBe(join(run.path, 'checkpoints', 'step-2'))
+    for (const path of [run.path, join(run.path, 'checkpoints', 'step-2')])
+      expect(
+        loadCheckpoint(path)
+          .model.head.weight.dataSync()
+          .every((value) => value === 0),
+      ).toBe(true)
+    // A process that ends while one takes the place of another leaves both, or the new one alone.
+    const old = join(run.path, 'checkpoints', 'step-2')
+    cpSync(old, `${old}.new`, { recursive: true })
+    expect(newestCheckpoint(run.path)).toBe(`${old}.new`)
+    rmSync(old, { recursive: true })
+    expect(loadTrainingState(run.path).state.step).toBe(2)
+    run.save()
+    expect(readdirSync(join(run.path, 'checkpoints'))).toEqual(['step-2'])
+    const { mtimeMs } = statSync(old)
+    run.save()
+    expect(statSync(old).mtimeMs).toBe(mtimeMs)
     await run.close()
   })
   test('a folder belongs to one run at a time', () => {
