@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, sta
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  buffer,
   CharTokenizer,
   CheckpointError,
   type Context,
@@ -14,6 +15,8 @@ import {
   loadCheckpoint,
   loadWeights,
   Module,
+  type NamedParameter,
+  Optimizer,
   type Parts,
   presets,
   Run,
@@ -22,10 +25,12 @@ import {
   startRun,
   stateDictOf,
   type Tensor,
+  TopkRouter,
   Trainer,
   tf,
   validateConfig,
 } from 'makemoe'
+import { assignParameter } from 'makemoe/dist/makemoe/nn/parameter'
 import { loadTrainingState, newestCheckpoint } from 'makemoe/dist/runs/run-folder'
 import { readRunRecord } from 'makemoe/dist/runs/track/run-record'
 import { describe, expect, test } from 'vitest'
@@ -204,6 +209,72 @@ describe('parts by value', () => {
     const run = start('none')
     run.save()
     expect(() => loadCheckpoint(run.path, parts)).toThrow(/got the parts expert, expected those it was made with: none/)
+  })
+})
+
+describe('integers and booleans', () => {
+  class Counting extends TopkRouter {
+    readonly calls = buffer(tf.scalar(0, 'int32'))
+    readonly used = buffer(tf.scalar(false, 'bool'))
+    override forward(...[x, ctx, bias]: Parameters<TopkRouter['forward']>) {
+      if (ctx?.training) {
+        this.calls.assign(tf.add(this.calls, tf.scalar(1, 'int32')))
+        this.used.assign(tf.scalar(true, 'bool'))
+      }
+      return super.forward(x, ctx, bias)
+    }
+  }
+  class Stepping extends Optimizer {
+    readonly steps = buffer(tf.scalar(0, 'int32'))
+    constructor(
+      private readonly parameters: readonly NamedParameter[],
+      { learningRate }: { readonly learningRate: number },
+    ) {
+      super(learningRate)
+    }
+    apply(gradients: readonly Tensor[]): void {
+      this.steps.assign(tf.add(this.steps, tf.scalar(1, 'int32')))
+      const rate = tf.div(this.learningRate, tf.sqrt(tf.cast(this.steps, 'float32')))
+      for (const [i, [, parameter]] of this.parameters.entries()) parameter.assign(tf.sub(parameter, tf.mul(rate, gradients[i] as Tensor)))
+    }
+    state(): readonly NamedParameter[] {
+      return [['steps', this.steps]]
+    }
+  }
+  const routers: Counting[] = []
+  const parts: Parts = {
+    router({ nEmbed, numExperts, topK }, stream) {
+      const router = new Counting(nEmbed, numExperts, topK, stream)
+      routers.push(router)
+      return router
+    },
+    optimizer: (parameters, options) => new Stepping(parameters, options),
+  }
+  test('are saved and resumed as what they are; those that float32 does not have are refused', async () => {
+    const { optimizer: _optimizer, ...ofModel } = parts
+    const begin = (name: string) => {
+      const streams = createStreams(config.seed)
+      return start(name, { model: new SparseMoELanguageModel({ ...config, vocabSize }, streams.init, ofModel), streams, parts })
+    }
+    const whole = begin('integers')
+    await whole.train({ steps: 6 })
+    const run = begin('integers-resumed')
+    await run.train({ steps: 3 })
+    await run.close()
+    const resumed = resumeRun(run.path, { dataset, parts, steps: 6 })
+    const { calls, used } = routers.at(-1) as Counting
+    expect([calls, used].map(({ dtype }) => dtype)).toEqual(['int32', 'bool'])
+    expect([calls, used].map((variable) => variable.dataSync()[0])).toEqual([3, 1])
+    await resumed.train()
+    expect(calls.dataSync()[0]).toBe(6)
+    expect((resumed.trainer.optimizer as Stepping).steps.dataSync()[0]).toBe(6)
+    expect(weights(resumed.trainer.model)).toEqual(weights(whole.trainer.model))
+    const { steps } = resumed.trainer.optimizer as Stepping
+    steps.assign(tf.scalar(2 ** 24 + 1, 'int32'))
+    expect(() => resumed.save()).toThrow(CheckpointError)
+    expect(() => resumed.save()).toThrow(/^steps: got 16777217, expected integers up to 16777216, which a checkpoint keeps exactly$/)
+    expect(() => assignParameter(steps, Float32Array.of(0.5))).toThrow(/got 0.5, expected integers/)
+    await Promise.all([whole, resumed].map((each) => each.close()))
   })
 })
 

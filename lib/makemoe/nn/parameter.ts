@@ -1,4 +1,5 @@
 /** Parameters and buffers: the variables that a module holds. */
+import { CheckpointError } from '../../base/errors'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
 
 /** A parameter and its dotted name. */
@@ -21,7 +22,40 @@ export function buffer(value: Tensor): Variable {
   return variable
 }
 
-/** Gives a parameter new numbers, in its own layout. */
+/** The largest integer up to which float32, in which a checkpoint keeps all numbers, has every integer. */
+const largestInteger = 2 ** 24
+
+/** @throws CheckpointError if these are integers, and float32 may not have them */
+function requireExact(dtype: string, values: ArrayLike<number>, name: string): void {
+  if (dtype !== 'int32') return
+  const bad = Array.from(values).find((value) => !(Number.isInteger(value) && Math.abs(value) <= largestInteger))
+  if (bad !== undefined)
+    throw new CheckpointError(`${name}: got ${bad}, expected integers up to ${largestInteger}, which a checkpoint keeps exactly`)
+}
+
+/**
+ * The numbers of a variable as a checkpoint keeps them.
+ * @throws CheckpointError if they are integers that it could not keep
+ */
+export function numbersOf([name, variable]: NamedParameter): Float32Array {
+  const values = variable.dataSync()
+  requireExact(variable.dtype, values, name)
+  return Float32Array.from(values)
+}
+
+/**
+ * Numbers of a checkpoint as a variable takes them, in its shape and type.
+ * @throws CheckpointError if it takes integers, and these are none or may have lost digits
+ */
+export function tensorFor(variable: Variable, values: Float32Array): Tensor {
+  requireExact(variable.dtype, values, `a variable of type int32 and shape [${variable.shape.join(', ')}]`)
+  return tf.tensor(values, variable.shape, variable.dtype)
+}
+
+/**
+ * Gives a parameter new numbers, in its own layout and type.
+ * @throws CheckpointError if it takes integers, and these are none or may have lost digits
+ */
 export function assignParameter(variable: Variable, values: Float32Array): void {
-  tf.tidy(() => variable.assign(tf.tensor(values, variable.shape)))
+  tf.tidy(() => variable.assign(tensorFor(variable, values)))
 }

@@ -4,7 +4,7 @@
  */
 import { CheckpointError } from '../../base/errors'
 import { type Tensor, tf, type Variable } from '../../engine/tensor/tf'
-import { buffer, type NamedParameter } from '../nn/parameter'
+import { buffer, type NamedParameter, tensorFor } from '../nn/parameter'
 import { type StateDict, takeState } from '../nn/state-tensors'
 
 /** Base class of all optimizers. */
@@ -33,7 +33,8 @@ export abstract class Optimizer {
     const [extra] = left.keys()
     if (extra !== undefined) throw new CheckpointError(`the optimizer's state has ${extra}, which this optimizer has no place for`)
     tf.tidy(() => {
-      for (const [variable, numbers] of values) variable.assign(tf.tensor(numbers, variable.shape))
+      const tensors = values.map(([variable, numbers]) => [variable, tensorFor(variable, numbers)] as const)
+      for (const [variable, tensor] of tensors) variable.assign(tensor)
     })
   }
 

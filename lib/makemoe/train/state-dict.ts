@@ -2,7 +2,7 @@
 import { keysOf } from '../../base/assertions'
 import { CheckpointError } from '../../base/errors'
 import type { ModelConfig } from '../config'
-import { assignParameter, type NamedParameter } from '../nn/parameter'
+import { assignParameter, type NamedParameter, numbersOf } from '../nn/parameter'
 import { type StateDict, takeState } from '../nn/state-tensors'
 
 /** What has weights: every Module, and a stranger's model that lists its parameters. */
@@ -16,7 +16,7 @@ export interface HasWeights {
 export function stateDictOf(model: HasWeights): StateDict {
   const state: StateDict = new Map()
   if (model.saveState) model.saveState(state)
-  else for (const [name, v] of model.namedParameters()) state.set(name, { shape: v.shape, values: Float32Array.from(v.dataSync()) })
+  else for (const [name, v] of model.namedParameters()) state.set(name, { shape: v.shape, values: numbersOf([name, v]) })
   return state
 }
 

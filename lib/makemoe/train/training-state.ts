@@ -3,7 +3,7 @@ import { at } from '../../base/assertions'
 import { CheckpointError } from '../../base/errors'
 import type { RandomStream, Streams } from '../../engine/tensor/streams'
 import { tf } from '../../engine/tensor/tf'
-import type { NamedParameter } from '../nn/parameter'
+import { type NamedParameter, numbersOf } from '../nn/parameter'
 import type { StateDict } from '../nn/state-tensors'
 
 export interface TrainingState {
@@ -36,7 +36,7 @@ export function setStreamCounters(streams: Streams, counters: StreamCounters): v
   })
 }
 
-/** The numbers of named variables. */
+/** The numbers of named variables. @throws CheckpointError if they are integers that a checkpoint could not keep */
 export function valuesOf(variables: readonly NamedParameter[]): StateDict {
-  return new Map(variables.map(([name, variable]) => [name, { shape: variable.shape, values: Float32Array.from(variable.dataSync()) }]))
+  return new Map(variables.map(([name, variable]) => [name, { shape: variable.shape, values: numbersOf([name, variable]) }]))
 }
