@@ -7,8 +7,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } 
 import { join } from 'node:path'
 import { z } from 'zod'
 import { messageOf } from '../base/assertions'
-import { CheckpointError, RunError } from '../base/errors'
+import { CheckpointError, RunError, TrainingError } from '../base/errors'
 import { lockFile, removeFolder, requireNewFolder, writeFileAtomic, writeFolderAtomic } from '../base/files'
+import { findNotFinite } from '../makemoe/train/state-dict'
 import type { TrainingState } from '../makemoe/train/training-state'
 import {
   type Checkpoint,
@@ -198,11 +199,13 @@ export class RunFolder implements Folder {
    * validation loss.
    * @param text the text's sha256
    * @returns its path
-   * @throws RunError if the disk does not take it; earlier checkpoints are untouched
+   * @throws RunError if the disk does not take it, TrainingError if nothing could be resumed from it; earlier checkpoints are untouched
    */
   saveCheckpoint(checkpoint: CheckpointContents, state: TrainingState, text: string, keep = keptCheckpoints): string {
     const { step, streams, valLoss, optimizer } = state
     const path = join(this.path, 'checkpoints', `step-${step}`)
+    const problem = findNotFinite(optimizer)
+    if (problem !== undefined) throw new TrainingError(`after ${step} steps the optimizer's state is not finite: ${problem}`)
     const moments = encodeSafetensors(optimizer)
     const description = { format: stateFormat, step, streams, valLoss, text, sha256: sha256Of(moments) }
     const files = {

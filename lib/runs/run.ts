@@ -16,8 +16,9 @@ import { compile } from '../engine/graph/compile'
 import { checkTrainFields, type TrainConfig } from '../makemoe/config'
 import type { Tokenizer } from '../makemoe/text/tokenizer'
 import { makeOptimizer } from '../makemoe/train/make-optimizer'
+import { findNotFinite } from '../makemoe/train/state-dict'
 import { Trainer } from '../makemoe/train/trainer'
-import type { TrainingState } from '../makemoe/train/training-state'
+import { type TrainingState, valuesOf } from '../makemoe/train/training-state'
 import type { CheckpointContents } from './checkpoint'
 import type { PartsRecord } from './parts'
 import { type Folder, newestCheckpoint } from './run-folder'
@@ -59,6 +60,8 @@ export class Run<Model extends LanguageModel = LanguageModel> {
       ...(reportInterval === undefined ? {} : { reportInterval }),
     })
     if (state) this.trainer.restore(state)
+    const problem = state ? undefined : findNotFinite(valuesOf(this.trainer.optimizer.state()))
+    if (problem !== undefined) throw new ConfigError(`optimizer: ${problem}, expected a state of finite numbers, which can be resumed`)
     if (partsFile) folder.keepFile(partsFile.name, partsFile.source)
     const tracking = {
       config: contents.config,

@@ -6,6 +6,7 @@ import { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import { presets } from '../makemoe/presets'
 import { checkTokenizer, type Tokenizer } from '../makemoe/text/tokenizer'
 import { nameOfTokenizer } from '../makemoe/text/tokenizers'
+import { findNotFinite, stateDictOf } from '../makemoe/train/state-dict'
 import { loadWeights, type TextRecord } from './checkpoint'
 import { whyNotLoadable } from './loadable'
 import { type PartsRecord, recordOf } from './parts'
@@ -23,6 +24,9 @@ export function startRun<Model extends LanguageModel>(path: string, options: Run
   const { model, tokenizer, dataset, streams, parts = {}, weightsOnly = false, worker = onlyWorker } = options
   const config = model instanceof SparseMoELanguageModel ? { ...configOf(model), ...options.config } : options.config
   checkTokenizer(tokenizer)
+  const problem = findNotFinite(stateDictOf(model))
+  if (problem !== undefined)
+    throw new ConfigError(`model: ${problem}, expected finite numbers alone, before the first step too (a mask can have -1e9)`)
   const reason = whyNotLoadable(model, config, tokenizer.vocabSize, parts)
   if (reason !== undefined && !weightsOnly)
     throw new CheckpointError(`the commands could not load this model again: ${reason} (weightsOnly: true saves it all the same)`)

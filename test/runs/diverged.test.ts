@@ -1,15 +1,19 @@
 /** Weights of no use are never saved, and never loaded without a word. */
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  buffer,
   CharTokenizer,
   CheckpointError,
   type Config,
+  ConfigError,
   createStreams,
   Dataset,
   generate,
   loadCheckpoint,
+  type NamedParameter,
+  Optimizer,
   presets,
   resumeRun,
   SparseMoELanguageModel,
@@ -18,6 +22,7 @@ import {
   stateDictOf,
   TrainingError,
   tf,
+  type Variable,
   validateConfig,
 } from 'makemoe'
 import { sha256Of } from 'makemoe/dist/runs/checkpoint'
@@ -74,6 +79,44 @@ describe('a training that diverges', () => {
       return [...found, ...stateDictOf(run.trainer.model).values()]
     }
     expect(await losses(1)).toEqual(await losses(100))
+  })
+})
+
+describe('what is not finite before the first step', () => {
+  test('in the model: refused by name, and nothing is written', () => {
+    const { model, ...rest } = make()
+    const [, variable] = model.namedParameters()[5] ?? []
+    variable?.assign(tf.fill(variable.shape, Number.NEGATIVE_INFINITY))
+    const path = join(folder, 'infinite-model')
+    expect(() => startRun(path, { tokenizer, dataset, model, ...rest })).toThrow(ConfigError)
+    expect(() => startRun(path, { tokenizer, dataset, model, ...rest })).toThrow(/^model: .* has -Infinity at index 0, expected finite/)
+    expect(existsSync(path)).toBe(false)
+  })
+  test("in the optimizer's state: the same; once it becomes so, it is not saved", async () => {
+    class Best extends Optimizer {
+      readonly best: Variable
+      constructor(first: number) {
+        super(1e-3)
+        this.best = buffer(tf.scalar(first))
+      }
+      apply(): void {
+        this.best.assign(tf.mul(this.best, 1e30))
+      }
+      state(): readonly NamedParameter[] {
+        return [['best', this.best]]
+      }
+    }
+    const path = join(folder, 'infinite-optimizer')
+    const begin = (first: number) => startRun(path, { tokenizer, dataset, ...make(), optimizer: new Best(first) })
+    expect(() => begin(Number.POSITIVE_INFINITY)).toThrow(ConfigError)
+    expect(() => begin(Number.POSITIVE_INFINITY)).toThrow(/^optimizer: best has Infinity at index 0, expected a state of finite numbers/)
+    expect(existsSync(path)).toBe(false)
+    const run = begin(1)
+    await expect(run.train({ steps: 2, checkpointEvery: 1 })).rejects.toThrow(
+      /^after 2 steps the optimizer's state is not finite: best has Infinity/,
+    )
+    await run.close('FAILED')
+    expect(newestCheckpoint(path)).toMatch(/step-1$/)
   })
 })
 
