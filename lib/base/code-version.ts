@@ -22,26 +22,42 @@ export function codeVersion(rooms: readonly string[] = ['.'], folder = join(__di
 const extensions = ['', '.ts', '.mts', '.cts', '.js', '.mjs', '.cjs', '.json', '/index.ts', '/index.js']
 const isFile = (path: string): boolean => existsSync(path) && statSync(path).isFile()
 
-/**
- * A checksum of a source file and of every file that it names in a string, as an import or otherwise, and so on from there. Packages do
- * not count.
- */
-export function sourceVersion(file: string): string {
-  const hash = createHash('sha256')
-  const pending = [resolve(file)]
-  const seen = new Set(pending)
-  for (const path of pending) {
-    const content = readFileSync(path)
-    hash.update(path).update(content)
-    if (!/^\.([mc]?[jt]s|json)$/.test(extname(path))) continue
-    for (const [, name = ''] of content.toString('utf8').matchAll(/['"`](\.{0,2}\/[^'"`\n]+)['"`]/g)) {
-      // TypeScript lets './a.js' stand for './a.ts'.
-      const named = [name, name.replace(/\.([mc]?)js$/, '.$1ts')].map((each) => resolve(dirname(path), each))
-      const found = named.flatMap((base) => extensions.map((extension) => base + extension)).find(isFile)
-      if (found === undefined || seen.has(found)) continue
-      seen.add(found)
-      pending.push(found)
+const isSource = (path: string): boolean => /^\.([mc]?[jt]s|json)$/.test(extname(path))
+
+/** The file that a string in a source names: relative to the source, or absolute, or just the name of a file beside it. */
+function fileNamed(text: string, source: string): string | undefined {
+  const name = text.replace(/^\$\{(__dirname|import\.meta\.dirname)\}\//, './')
+  // TypeScript lets './a.js' stand for './a.ts'.
+  const named = [name, name.replace(/\.([mc]?)js$/, '.$1ts')].map((each) => resolve(dirname(source), each))
+  const endings = /^\.{0,2}\//.test(name) ? extensions : ['']
+  return named.flatMap((base) => endings.map((ending) => base + ending)).find(isFile)
+}
+
+/** A source file and every file that it names in a string, as an import or otherwise, and so on from there. Packages do not count. */
+export function sourcesOf(file: string): string[] {
+  const sources = [resolve(file)]
+  for (const path of sources) {
+    if (!isSource(path)) continue
+    // Whatever is between two quotes: an apostrophe in a comment must not hide the strings after it.
+    for (const [text] of readFileSync(path, 'utf8').matchAll(/(?<=['"`])[^'"`\n]+(?=['"`])/g)) {
+      const found = fileNamed(text, path)
+      if (found !== undefined && !sources.includes(found)) sources.push(found)
     }
   }
+  return sources
+}
+
+/** A checksum of a source file, of all that it names (`sourcesOf`), and of the environment's variables that these name. */
+export function sourceVersion(file: string): string {
+  const hash = createHash('sha256')
+  const variables = new Set<string>()
+  for (const path of sourcesOf(file)) {
+    const content = readFileSync(path)
+    hash.update(path).update(content)
+    if (isSource(path))
+      for (const [, one, other = one] of content.toString('utf8').matchAll(/process\.env(?:\.(\w+)|\[\s*['"`](\w+)['"`]\s*\])/g))
+        variables.add(other ?? '')
+  }
+  for (const name of variables) hash.update(JSON.stringify([name, process.env[name]]))
   return hash.digest('hex')
 }

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { codeVersion, sourceVersion } from 'makemoe/dist/base/code-version'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
 test('a source file counts with every file that it names, through all of them; others do not', () => {
   const folder = mkdtempSync(join(tmpdir(), 'makemoe-code-'))
@@ -30,6 +30,35 @@ test('a source file counts with every file that it names, through all of them; o
   expect(new Set([before, ...versions]).size).toBe(1 + versions.length)
   writeFileSync(join(folder, 'unrelated.ts'), '2')
   expect(version()).toBe(versions.at(-1))
+})
+
+test('a file that is named without a path, and the variables of the environment that are named, count too', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'makemoe-code-'))
+  const main = join(folder, 'main.ts')
+  const source = `// it's read where it lies
+    readFileSync(join(__dirname, 'width.txt')); readFileSync(\`\${__dirname}/depth.txt\`)
+    Number(process.env.MAKEMOE_WIDTH); process.env['MAKEMOE_DEPTH']`
+  writeFileSync(main, source)
+  const version = (change: () => void) => {
+    change()
+    return sourceVersion(main)
+  }
+  const variable = (name: string, value: string | undefined) => () => void vi.stubEnv(name, value)
+  const text = (name: string, value: string) => () => writeFileSync(join(folder, name), value)
+  const versions = [
+    () => {},
+    text('width.txt', '1'),
+    text('width.txt', '2'),
+    text('depth.txt', '1'),
+    text('depth.txt', '2'),
+    variable('MAKEMOE_WIDTH', ''),
+    variable('MAKEMOE_WIDTH', '3'),
+    variable('MAKEMOE_DEPTH', '3'),
+  ].map(version)
+  expect(new Set(versions).size).toBe(versions.length)
+  expect(version(variable('MAKEMOE_OTHER', '3'))).toBe(versions.at(-1))
+  expect(version(text('other.txt', '3'))).toBe(versions.at(-1))
+  vi.unstubAllEnvs()
 })
 
 test('the compiled code counts file by file, in the rooms that are named', () => {
