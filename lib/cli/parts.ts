@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { createJiti } from 'jiti'
 import { messageOf } from '../base/assertions'
+import { sourcesOf } from '../base/code-version'
 import { ConfigError, MakemoeError } from '../base/errors'
 import { tfjsModule, tfjsModules } from '../engine/tensor/tfjs-modules'
 import { checkPartNames, partNamesOf } from '../makemoe/part-names'
@@ -64,5 +65,7 @@ export async function loadParts(file: string | undefined): Promise<LoadedParts> 
   checkPartNames(exported)
   if (Object.keys(exported).length === 0)
     throw new ConfigError(`parts: ${file} exports nothing, expected some of the parts: export const router = ...`)
-  return { parts: exported as Parts, partsFile: { name: basename(file), sha256: sha256Of(source), source } }
+  const [, ...named] = sourcesOf(file)
+  const imports = named.length === 0 ? undefined : sha256Of(named.map((each) => sha256Of(readFileSync(each))).join())
+  return { parts: exported as Parts, partsFile: { name: basename(file), sha256: sha256Of(source), imports, source } }
 }

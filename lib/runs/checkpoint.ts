@@ -33,7 +33,9 @@ const schema = z.object({
   config: z.record(z.string(), z.unknown()),
   /** The sha256 of the weights; absent where somebody made the folder by hand. */
   sha256: z.string().optional(),
-  parts: z.object({ names: z.array(z.string()), file: z.string().optional(), sha256: z.string().optional() }).optional(),
+  parts: z
+    .object({ names: z.array(z.string()), file: z.string().optional(), sha256: z.string().optional(), imports: z.string().optional() })
+    .optional(),
   text: z.object({ sha256: z.string(), path: z.string().optional(), trainCharacters: z.int().positive().optional() }).optional(),
   weightsOnly: z.string().optional(),
 })

@@ -25,6 +25,8 @@ export interface PartsFile {
   /** Without its folder. */
   readonly name: string
   readonly sha256: string
+  /** Of the files that it imports or names otherwise, if there are any; its copy in a run's folder does not find them. */
+  readonly imports?: string | undefined
   readonly source: string
 }
 
@@ -35,12 +37,16 @@ export interface PartsRecord {
   /** Of the file, if they came from one. */
   readonly file?: string | undefined
   readonly sha256?: string | undefined
+  /** Of the files that it imports; absent too in records of earlier versions. */
+  readonly imports?: string | undefined
 }
 
 /** The record of parts by name, or undefined if there are none. */
 export function recordOf(all: readonly object[], file?: PartsFile): PartsRecord | undefined {
   const names = partNamesOf().filter((name) => all.some((parts) => (parts as Readonly<Record<string, unknown>>)[name] !== undefined))
-  return names.length === 0 ? undefined : { names, ...(file ? { file: file.name, sha256: file.sha256 } : {}) }
+  if (names.length === 0) return undefined
+  const { name, sha256, imports } = file ?? {}
+  return { names, ...(file ? { file: name, sha256 } : {}), ...(imports === undefined ? {} : { imports }) }
 }
 
 /** Where a run keeps its file of parts; a checkpoint lies two folders below. */
@@ -61,14 +67,22 @@ export function matchParts(folder: string, record: PartsRecord | undefined, part
     names.filter((name) => !isOneOf<string>(partNamesOf('training'), name)).join(', ')
   const wanted = ofModel(record?.names)
   if (!given && record && (wanted !== '' || record.file !== undefined)) {
+    const again =
+      record.imports === undefined ? `, or the run's copy: --parts ${copyOf(folder, record.file)}` : ', with those that it imports'
     const how = record.file
-      ? `--parts ${record.file} (${record.names.join(', ')}); give that file again, or the run's copy: --parts ${copyOf(folder, record.file)}`
+      ? `--parts ${record.file} (${record.names.join(', ')}); give that file again${again}`
       : `the parts ${wanted} of a notebook; give them again: loadCheckpoint(folder, { ${wanted} }), or --parts FILE that exports them`
     throw new CheckpointError(`${folder} was made with ${how}`)
   }
-  if (file && record?.sha256 !== undefined && file.sha256 !== record.sha256)
+  if (file && record?.sha256 !== undefined && file.sha256 !== record.sha256) {
+    const how = record.imports === undefined ? '--parts ' : 'without what it imports, '
     throw new CheckpointError(
-      `${file.name} has changed since ${folder} was made: its sha256 is ${file.sha256.slice(0, 12)}, expected ${record.sha256.slice(0, 12)} (the run's copy of ${record.file}: --parts ${copyOf(folder, record.file)})`,
+      `${file.name} has changed since ${folder} was made: its sha256 is ${file.sha256.slice(0, 12)}, expected ${record.sha256.slice(0, 12)} (the run's copy of ${record.file}: ${how}${copyOf(folder, record.file)})`,
+    )
+  }
+  if (file && record?.imports !== undefined && file.imports !== record.imports)
+    throw new CheckpointError(
+      `a file that ${file.name} imports has changed since ${folder} was made: their sha256 is ${file.imports?.slice(0, 12) ?? 'none'}, expected ${record.imports.slice(0, 12)}`,
     )
   if (ofModel(given?.names) !== wanted)
     throw new CheckpointError(

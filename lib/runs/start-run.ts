@@ -79,7 +79,7 @@ export function resumeRun(path: string, options: ResumeOptions): Run {
 /** What must be the same in all processes that train together, besides the config. */
 function factsOf({ sha256, trainCharacters }: TextRecord, { partsFile }: CommonOptions, begin: string): Record<string, string> {
   const text = trainCharacters === undefined ? sha256 : `${sha256}, ${trainCharacters} characters for training`
-  return { text, parts: partsFile?.sha256 ?? 'none', begin }
+  return { text, parts: partsFile ? [partsFile.sha256, partsFile.imports ?? []].flat().join() : 'none', begin }
 }
 
 function configOf({ config: { vocabSize: _vocabSize, ...config } }: SparseMoELanguageModel): ModelConfig {

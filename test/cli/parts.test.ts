@@ -25,6 +25,7 @@ const once = vi.spyOn(checker, 'checkTypes').mockImplementation((path, ...rest) 
 })
 afterAll(() => once.mockRestore())
 
+const constants = 'export const sharpness: number = 2'
 /** A router with a parameter that it reports, an optimizer without state, and a file beside it. */
 const parts = `
 import { type Context, Linear, Module, Optimizer, type Parts, parameter, type Tensor, tf, type Variable } from 'makemoe'
@@ -61,7 +62,7 @@ export const optimizer: Parts['optimizer'] = (parameters, { learningRate }) => n
 
 beforeAll(async () => {
   file('text.txt', 'the quick brown fox jumps over the lazy dog. '.repeat(40))
-  file('constants.ts', 'export const sharpness: number = 2')
+  file('constants.ts', constants)
   file('parts.ts', parts)
   const { status, stderr } = await makemoe('train', ...sizes, '--steps', '4', '--text', 'text.txt', '--parts', 'parts.ts', '--out', 'run')
   expect([status, stderr]).toEqual([0, ''])
@@ -70,7 +71,8 @@ beforeAll(async () => {
 test('the run keeps the file, and what its parts report', async () => {
   expect(readFileSync(join(folder, 'run/parts.ts'), 'utf8')).toBe(parts)
   const { parts: record } = JSON.parse(readFileSync(join(folder, 'run/config.json'), 'utf8'))
-  expect(record).toEqual({ names: ['router', 'optimizer'], file: 'parts.ts', sha256: expect.stringMatching(/^[0-9a-f]{64}$/) })
+  const sha256 = expect.stringMatching(/^[0-9a-f]{64}$/)
+  expect(record).toEqual({ names: ['router', 'optimizer'], file: 'parts.ts', sha256, imports: sha256 })
   const { tags } = JSON.parse(readFileSync(join(folder, 'run/run.json'), 'utf8')) // as a tracker sends them
   expect(tags.parts).toBe('router, optimizer from parts.ts')
   const [first] = readFileSync(join(folder, 'run/metrics.jsonl'), 'utf8')
@@ -83,20 +85,27 @@ test.each([
   ['evaluate', ['evaluate', '--checkpoint', 'run']],
   ['generate', ['generate', '--checkpoint', 'run', '--tokens', '5']],
   ['train --resume', ['train', '--resume', 'run', '--steps', '6', '--sample', '5']],
-])('%s asks for the file, and takes it: unchanged, or the copy', async (_name, args) => {
+])('%s asks for the file with what it imports, and takes it unchanged', async (_name, args) => {
   const asked = await makemoe(...args)
   expect([asked.status, asked.stderr]).toEqual([
     2,
     expect.stringMatching(
-      /^makemoe: .*made with --parts parts\.ts \(router, optimizer\); give that file again, or the run's copy: --parts run\/parts\.ts\n$/,
+      /^makemoe: .*made with --parts parts\.ts \(router, optimizer\); give that file again, with those that it imports\n$/,
     ),
   ])
   file('changed.ts', `${parts}// a remark`)
   const changed = await makemoe(...args, '--parts', 'changed.ts')
   expect([changed.status, changed.stderr]).toEqual([
     2,
-    expect.stringMatching(/^makemoe: changed\.ts has changed since .*copy of parts\.ts: --parts run\/parts\.ts\)\n$/),
+    expect.stringMatching(/^makemoe: changed\.ts has changed since .*copy of parts\.ts: without what it imports, run\/parts\.ts\)\n$/),
   ])
+  file('constants.ts', 'export const sharpness: number = 3')
+  const otherConstant = await makemoe(...args, '--parts', 'parts.ts')
+  expect([otherConstant.status, otherConstant.stderr]).toEqual([
+    2,
+    expect.stringMatching(/^makemoe: a file that parts\.ts imports has changed since .* was made: their sha256 is \w+, expected \w+\n$/),
+  ])
+  file('constants.ts', constants)
   expect(await makemoe(...args, '--parts', 'parts.ts')).toMatchObject({ status: 0, stderr: '' })
 })
 
