@@ -5,6 +5,8 @@ import { CheckpointError, ConfigError } from '../base/errors'
 import { createStreams } from '../engine/tensor/streams'
 import type { Config } from '../makemoe/config'
 import type { SparseMoELanguageModel } from '../makemoe/model/language-model'
+import { parseLearningRates } from '../makemoe/optim/learning-rates'
+import { roleOf } from '../makemoe/optim/roles'
 import { CharTokenizer } from '../makemoe/text/char-tokenizer'
 import type { Corpus } from '../makemoe/text/corpus'
 import { datasetOf } from '../makemoe/text/dataset'
@@ -18,6 +20,17 @@ import { resumeRun, startRun } from '../runs/start-run'
 import { readRunRecord } from '../runs/track/run-record'
 import { newRunPath } from './setup/paths'
 import { recordedPath, textDifference } from './text-option'
+
+/**
+ * Refuses a learning rate for parameters that the model does not have.
+ * @throws ConfigError that names their role, and those that there are
+ */
+function requireRoles({ learningRates = 'none' }: Config, model: SparseMoELanguageModel): void {
+  const had = new Set(model.namedParameters().map(roleOf))
+  const idle = parseLearningRates(learningRates).find(({ name }) => !had.has(name))
+  if (idle)
+    throw new ConfigError(`learningRates: got ${idle.name}, of which this model has no parameters, expected some of ${[...had].join(', ')}`)
+}
 
 /** What a run needs besides what it trains. */
 type CommonOptions = Pick<
@@ -50,6 +63,7 @@ export function openNewRun(config: Config, corpus: Corpus, options: NewRunOption
   const dataset = datasetOf(tokenizer, corpus, config.blockSize)
   const streams = createStreams(config.seed)
   const model = buildModel(config, tokenizer.vocabSize, streams.init, common.parts)
+  requireRoles(config, model)
   const tokens = dataset.splits.train.length + dataset.splits.val.length
   const size = tokenizer instanceof CharTokenizer ? `${tokens} characters` : `${corpus.characterCount()} characters, ${tokens} tokens`
   common.warn?.(`text: ${corpus.source}, ${size}, ${tokenizer.vocabSize} different`)

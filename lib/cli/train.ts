@@ -15,6 +15,7 @@ import type { TokenizerName } from '../makemoe/text/tokenizers'
 import type { Compile } from '../makemoe/train/compile'
 import { type Member, type Parallelism, parallelisms } from '../runs/cluster/member'
 import { joinWorkers } from '../runs/cluster/worker'
+import type { Parts } from '../runs/parts'
 import type { Run } from '../runs/run'
 import { keptCheckpoints } from '../runs/run-folder'
 import { stepsBetweenCheckpoints } from '../runs/run-options'
@@ -127,14 +128,16 @@ async function train(options: TrainOptions, config: Config, given: Partial<Confi
   // Of several workers, one that a signal reaches before they have joined just ends; later they stop together, between two steps.
   const signal = stopSignal()
   const { parts, partsFile } = await loadParts(options.parts)
-  if (parts.tokenizer && options.tokenizer !== undefined)
-    throw new ConfigError(`tokenizer: got ${options.tokenizer}, and another one from ${options.parts}, expected one of them`)
+  const router = given.router ?? given.firstRouters
+  refuseTwice(parts, { ...given, router, init: given.initialization, tokenizer: options.tokenizer }, options.parts)
   if (!member && (await isStopped(signal))) {
     console.log(`stopped by ${signal.reason} before the training began: there is nothing to save; the same command starts it again`)
     return stoppedStatus(signal)
   }
   const saved = folder === undefined ? undefined : savedRun(folder, given, parts, options.tokenizer)
-  const { steps } = { ...config, ...saved?.config, ...given }
+  const whole = { ...config, ...saved?.config, ...given }
+  refuseIdle(given, whole)
+  const { steps } = whole
   const progress = worker.leads ? showProgress(steps) : noProgress
   const compile = compiler(options.eager, progress.line)
   const tags = tagsOf(options.preset, saved?.config.seed ?? config.seed)
@@ -149,6 +152,19 @@ async function train(options: TrainOptions, config: Config, given: Partial<Confi
   }
   if (saved) progress.line(`resumes after step ${saved.step}`)
   return await finish(run, options, worker, progress, compile, signal)
+}
+
+/** @throws ConfigError if an option names a part that the file brings too */
+function refuseTwice(parts: Parts, given: Readonly<Record<string, unknown>>, file: string | undefined): void {
+  const name = partNamesOf().find((name) => parts[name] !== undefined && given[name] !== undefined)
+  if (name !== undefined) throw new ConfigError(`${name}: got ${given[name]}, and another one from ${file}, expected one of them`)
+}
+
+/** @throws ConfigError if an option says how a capacity works, and there is none */
+function refuseIdle(given: Partial<Config>, { capacityFactor, evalCapacityFactor }: Config): void {
+  const idle = (['minCapacity', 'dropPolicy', 'gatesAfterDrop'] as const).find((name) => given[name] !== undefined)
+  if (idle !== undefined && capacityFactor === undefined && evalCapacityFactor === undefined)
+    throw new ConfigError(`${idle}: got ${given[idle]} without a capacity, expected --capacity-factor beside it`)
 }
 
 /** What a tracker shows of a run besides its config. */

@@ -15,6 +15,11 @@ beforeEach(() => {
   writeFileSync(join(folder, 'short.txt'), 'too short')
   writeFileSync(join(folder, 'misspelt.ts'), 'export const routr = () => undefined\n')
   writeFileSync(join(folder, 'empty-router.ts'), 'export const router = () => undefined\n')
+  writeFileSync(
+    join(folder, 'router.ts'),
+    `import { type Parts, TopkRouter } from 'makemoe'
+    export const router: Parts['router'] = ({ nEmbed, numExperts, topK }, stream) => new TopkRouter(nEmbed, numExperts, topK, stream)`,
+  )
   writeFileSync(join(folder, 'throws.ts'), "throw new Error('a mistake')\n")
   writeFileSync(join(folder, 'throws-late.ts'), "export const optimizer = () => { throw new Error('a mistake of the optimizer') }\n")
 })
@@ -29,15 +34,24 @@ const refused: readonly { readonly reason: RegExp; readonly args: readonly strin
   { reason: /router/, args: ['--router', 'topkk'] },
   { reason: /steps/, args: ['--steps', '-1'] },
   { reason: /accumulate/, args: ['--accumulate', '3'] },
+  { reason: /minCapacity: got 2 without a capacity, expected --capacity-factor beside it/, args: ['--min-capacity', '2'] },
+  { reason: /dropPolicy: got order without a capacity/, args: ['--drop-policy', 'order'] },
+  { reason: /gatesAfterDrop: got kept without a capacity/, args: ['--gates-after-drop', 'kept'] },
+  {
+    reason: /learningRates: got router, of which this model has no parameters, expected some of embedding, .*head/,
+    args: ['--learning-rates', 'router:2', '--router', 'hash'],
+  },
   { reason: /too short/, args: ['--text', 'short.txt'] },
   { reason: /nowhere\.txt/, args: ['--text', 'nowhere.txt'] },
   { reason: /routr/, args: ['--parts', 'misspelt.ts'] },
   { reason: /router/, args: ['--parts', 'empty-router.ts'] },
+  { reason: /router: got topk, and another one from router\.ts/, args: ['--parts', 'router.ts', '--router', 'topk'] },
+  { reason: /router: got hash\*1, and another one from router\.ts/, args: ['--parts', 'router.ts', '--first-routers', 'hash*1'] },
   { reason: /a mistake/, args: ['--parts', 'throws.ts'] },
   { reason: /a mistake of the optimizer/, args: ['--parts', 'throws-late.ts'] },
   { reason: /nowhere\.ts/, args: ['--parts', 'nowhere.ts'] },
 ]
-const withParts = 5 // each is type-checked, which takes seconds
+const withParts = 7 // each is type-checked, which takes seconds
 
 describe('train', () => {
   test.each(refused.slice(0, cases(refused.length - withParts, refused.length)))(
