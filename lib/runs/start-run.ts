@@ -1,7 +1,7 @@
 /** Starting a run in a new folder, and resuming one from its newest checkpoint: everything is checked before anything is written. */
 import { CheckpointError, ConfigError } from '../base/errors'
 import { createStreams } from '../engine/tensor/streams'
-import { type ModelConfig, type TrainConfig, trainFields, validateConfig } from '../makemoe/config'
+import { checkTrainFields, type ModelConfig, type TrainConfig, trainFields, validateConfig } from '../makemoe/config'
 import { SparseMoELanguageModel } from '../makemoe/model/language-model'
 import { presets } from '../makemoe/presets'
 import { checkTokenizer, type Tokenizer } from '../makemoe/text/tokenizer'
@@ -24,6 +24,7 @@ export function startRun<Model extends LanguageModel>(path: string, options: Run
   const { model, tokenizer, dataset, streams, parts = {}, weightsOnly = false, worker = onlyWorker } = options
   const config = model instanceof SparseMoELanguageModel ? { ...configOf(model), ...options.config } : options.config
   checkTokenizer(tokenizer)
+  checkTrainFields(options.config)
   const problem = findNotFinite(stateDictOf(model))
   if (problem !== undefined)
     throw new ConfigError(`model: ${problem}, expected finite numbers alone, before the first step too (a mask can have -1e9)`)

@@ -130,6 +130,11 @@ describe("lib's model", () => {
     expect([await first, await second]).toEqual([false, true])
     await run.close()
   })
+  test('a config that cannot be is refused by its field, whatever the model is', () => {
+    const wrong = { ...config, optimizer: 'nope' as 'adamw' }
+    expect(() => start('config', { config: wrong })).toThrow(/^optimizer: got nope, expected one of adamw, /)
+    expect(() => start('config', { config: wrong, model: stranger(), weightsOnly: true })).toThrow(/^optimizer: got nope/)
+  })
   test('options that cannot be are refused before a step, and the run can still be trained', async () => {
     const run = start('options')
     for (const steps of [Number.NaN, 2.5, -1]) await expect(run.train({ steps })).rejects.toThrow(/^steps: got/)
