@@ -31,7 +31,7 @@ describe('validateConfig', () => {
   test.each([
     [{ nEmbed: 130 }, /nEmbed: got 130, expected a multiple of nHead \(8\)/],
     [{ topK: 9 }, /topK: got 9, expected at most numExperts \(8\)/],
-    [{ dropout: 1 }, /^dropout: got 1, expected less than 1$/],
+    [{ dropout: 1 }, /^dropout: got 1, expected at most 0.999$/],
     [{ steps: -1 }, /^steps: got -1, expected at least 0$/],
     [{ batchSize: 0 }, /^batchSize: got 0, expected at least 1$/],
     [{ batchSize: 1.5 }, /^batchSize: got 1.5, expected an integer$/],

@@ -7,7 +7,7 @@ import { ConfigError } from '../../base/errors'
 import { RandomStream } from '../../engine/tensor/streams'
 import type { Variable } from '../../engine/tensor/tf'
 import { inContainers } from './containers'
-import { assignParameter, isVariable, type NamedParameter } from './parameter'
+import { assignParameter, isVariable, type NamedParameter, numbersOf } from './parameter'
 import { completeNames, type StateDict, takeState } from './state-tensors'
 
 /** A parameter or child, and the name under which a module holds it. */
@@ -112,7 +112,7 @@ export abstract class Module {
     for (const [name, member] of this.members()) {
       const stateName = `${prefix}${this.stateName(name)}`
       if (member instanceof Module) member.saveState(state, `${stateName}.`)
-      else state.set(stateName, { shape: member.shape, values: Float32Array.from(member.dataSync()) })
+      else state.set(stateName, { shape: member.shape, values: numbersOf([stateName, member]) })
     }
   }
 
