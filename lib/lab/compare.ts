@@ -74,6 +74,8 @@ export interface CompareOptions {
 export async function compare(variants: Variants, options: CompareOptions): Promise<Measurement[]> {
   const { folder, config, compile: compileStep = compile, onTrained, onCurve, signal = interruptSignal() } = options
   const { seeds = [config.seed, config.seed + 1, config.seed + 2], lengths = [config.steps] } = options
+  const wrong = [config.steps, ...lengths].find((steps) => !(Number.isInteger(steps) && steps >= 1))
+  if (wrong !== undefined) throw new ConfigError(`steps: got ${wrong}, expected an integer of at least 1`)
   const plansOf = (steps: number, seed: number): PlannedTraining[] =>
     Object.entries(variants).map(([name, variant]) => planned(name, variant, { ...ofLength(config, steps), seed }))
   const plans = lengths.flatMap((steps) => seeds.flatMap((seed) => plansOf(steps, seed)))

@@ -74,7 +74,7 @@ export async function study(variants: Variants, options: StudyOptions): Promise<
 export function endCurves(measurements: readonly Measurement[]): ComparedCurve[] {
   const groups = grouped(measurements, ({ variant, seed }) => JSON.stringify([variant, seed]))
   return [...groups.values()].map((group) => {
-    const sorted = group.sort((a, b) => a.steps - b.steps)
+    const sorted = [...group].sort((a, b) => a.steps - b.steps)
     return { ...group[0], curve: sorted.map(({ steps, validationLoss }) => ({ step: steps, validationLoss })) }
   })
 }

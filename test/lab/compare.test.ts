@@ -104,6 +104,12 @@ describe('compare', () => {
     const measurements = await compare(variants, { ...options, signal: stopping.signal, onTrained: () => stopping.abort() })
     expect(measurements).toHaveLength(1)
   })
+  test.each([[{ config: { ...config, steps: 0 } }], [{ lengths: [4, 0] }], [{ lengths: [2.5] }]])(
+    'refuses %j: a length that cannot be',
+    async (wrong) => {
+      await expect(compare({ relu: {} }, { ...options, ...wrong })).rejects.toThrow(/^steps: got (0|2\.5), expected/)
+    },
+  )
   test.each<[Variants, RegExp]>([
     [{ long: { steps: 10 } as object }, /variant long: got steps, expected it in the config that all variants share/],
     [{ odd: { router: 'hsh' as 'hash' } }, /variant odd: router: got hsh/],
