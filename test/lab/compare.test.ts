@@ -105,7 +105,7 @@ describe('compare', () => {
     expect(measurements).toHaveLength(1)
   })
   test.each([[{ config: { ...config, steps: 0 } }], [{ lengths: [4, 0] }], [{ lengths: [2.5] }]])(
-    'refuses %j: a length that cannot be',
+    'a length that cannot be is refused, %#',
     async (wrong) => {
       await expect(compare({ relu: {} }, { ...options, ...wrong })).rejects.toThrow(/^steps: got (0|2\.5), expected/)
     },

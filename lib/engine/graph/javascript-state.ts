@@ -125,7 +125,8 @@ export class StateSnapshot {
 
   private isReplaced(field: Field): boolean {
     const now = read(field)
-    return !Object.is(stateOf(now), field.value) || (this.isConstant(field) && now !== field.tensor)
+    if (now === (field.tensor ?? field.value)) return false // as nearly always
+    return !Object.is(stateOf(now), field.value) || this.isConstant(field)
   }
 
   private isConstant({ tensor }: Field): boolean {
