@@ -14,6 +14,7 @@ import { mean } from '../base/numbers'
 import { compile } from '../engine/graph/compile'
 import { createStreams, disposeStreams } from '../engine/tensor/streams'
 import { type Config, validateConfig } from '../makemoe/config'
+import { parseFirstRouters } from '../makemoe/moe/router/by-layer'
 import type { Dataset } from '../makemoe/text/dataset'
 import type { Compile } from '../makemoe/train/compile'
 import { buildModel } from '../runs/checkpoint'
@@ -170,7 +171,8 @@ function tryOut({ name, variant, config }: PlannedTraining, vocabSize: number): 
   inVariant(name, () => {
     const streams = createStreams(config.seed)
     try {
-      buildModel({ ...config, nLayer: 1 }, vocabSize, streams.init, variant.parts).dispose()
+      const nLayer = Math.min(config.nLayer, parseFirstRouters(config.firstRouters ?? 'none').length + 1) // a layer of each kind
+      buildModel({ ...config, nLayer }, vocabSize, streams.init, variant.parts).dispose()
     } finally {
       disposeStreams(streams)
     }

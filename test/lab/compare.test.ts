@@ -16,6 +16,8 @@ import {
   type Variants,
   validateConfig,
 } from 'makemoe'
+import { checkVariants } from 'makemoe/dist/lab/compare'
+import { textCounts } from 'makemoe/dist/lab/comparisons'
 import { describe, expect, test } from 'vitest'
 import { cases } from '../support'
 
@@ -126,6 +128,10 @@ describe('compare', () => {
     await expect(comparing).rejects.toThrow(ConfigError)
     await expect(comparing).rejects.toThrow(message)
     expect(measured).toEqual([])
+  })
+  test.each(Object.entries(comparisons))('every variant of %s can be built, of four layers', (_name, make) => {
+    const four = { ...config, nLayer: 4 }
+    checkVariants(make(four, textCounts(options.dataset, options.vocabSize)), { config: four, vocabSize: options.vocabSize })
   })
   test.each(Object.entries(comparisons))(
     'the variants of %s can be built and trained: the first and the last, and with TESTS=all every one',
