@@ -23,8 +23,9 @@ export function stateDictOf(model: HasWeights): StateDict {
 /** Says which tensor of a state_dict has a value that is not finite, the first in order; undefined if none has. */
 export function findNotFinite(state: StateDict): string | undefined {
   for (const [name, { values }] of state) {
-    const index = values.findIndex((value) => !Number.isFinite(value))
-    if (index >= 0) return `${name} has ${values[index]} at index ${index}`
+    let index = 0 // a loop: millions of numbers, at the start and with each checkpoint
+    while (index < values.length && Number.isFinite(values[index])) index++
+    if (index < values.length) return `${name} has ${values[index]} at index ${index}`
   }
   return undefined
 }
