@@ -33,15 +33,15 @@ function fileNamed(text: string, source: string): string | undefined {
   return named.flatMap((base) => endings.map((ending) => base + ending)).find(isFile)
 }
 
-/** A source file and every file that it names in a string, as an import or otherwise, and so on from there. Packages do not count. */
-export function sourcesOf(file: string): string[] {
-  const sources = [resolve(file)]
-  for (const path of sources) {
+/** A source file and every file that it names in a string, as an import or otherwise, and so on from there, by path. Packages do not count. */
+export function sourcesOf(file: string): ReadonlyMap<string, Buffer> {
+  const sources = new Map([[resolve(file), readFileSync(file)]])
+  for (const [path, content] of sources) {
     if (!isSource(path)) continue
     // Whatever is between two quotes: an apostrophe in a comment must not hide the strings after it.
-    for (const [text] of readFileSync(path, 'utf8').matchAll(/(?<=['"`])[^'"`\n]+(?=['"`])/g)) {
+    for (const [text] of content.toString('utf8').matchAll(/(?<=['"`])[^'"`\n]+(?=['"`])/g)) {
       const found = fileNamed(text, path)
-      if (found !== undefined && !sources.includes(found)) sources.push(found)
+      if (found !== undefined && !sources.has(found)) sources.set(found, readFileSync(found))
     }
   }
   return sources
@@ -51,8 +51,7 @@ export function sourcesOf(file: string): string[] {
 export function sourceVersion(file: string): string {
   const hash = createHash('sha256')
   const variables = new Set<string>()
-  for (const path of sourcesOf(file)) {
-    const content = readFileSync(path)
+  for (const [path, content] of sourcesOf(file)) {
     hash.update(path).update(content)
     if (isSource(path))
       for (const [, one, other = one] of content.toString('utf8').matchAll(/process\.env(?:\.(\w+)|\[\s*['"`](\w+)['"`]\s*\])/g))

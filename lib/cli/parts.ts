@@ -65,7 +65,7 @@ export async function loadParts(file: string | undefined): Promise<LoadedParts> 
   checkPartNames(exported)
   if (Object.keys(exported).length === 0)
     throw new ConfigError(`parts: ${file} exports nothing, expected some of the parts: export const router = ...`)
-  const [, ...named] = sourcesOf(file)
-  const imports = named.length === 0 ? undefined : sha256Of(named.map((each) => sha256Of(readFileSync(each))).join())
+  const [, ...named] = sourcesOf(file).values()
+  const imports = named.length === 0 ? undefined : sha256Of(named.map(sha256Of).join())
   return { parts: exported as Parts, partsFile: { name: basename(file), sha256: sha256Of(source), imports, source } }
 }
