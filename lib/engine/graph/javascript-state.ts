@@ -9,10 +9,8 @@ import { type Tensor, tf } from '../tensor/tf'
 interface Field {
   readonly owner: object
   readonly key: unknown
-  /** Of a tensor, undefined. */
   readonly value: unknown
   readonly path: string
-  readonly tensor?: Tensor
 }
 
 /** A field that is not what it was. */
@@ -40,9 +38,9 @@ const mostFields = 100_000
 
 const isTensor = (value: unknown): value is Tensor => value instanceof tf.Tensor
 const isVariable = (value: unknown): boolean => value instanceof tf.Variable
-const isPlainTensor = (value: unknown): value is Tensor => isTensor(value) && !isVariable(value)
-/** A tensor that a forward pass leaves behind for a look is no state that decides. */
-const stateOf = (value: unknown): unknown => (isPlainTensor(value) ? undefined : value)
+/** What decides. A tensor does if the trace has it as a constant; one that a forward pass leaves behind for a look does not. */
+const stateOf = (value: unknown, constants: ReadonlySet<object>): unknown =>
+  isTensor(value) && !isVariable(value) && !constants.has(value.dataId) ? undefined : value
 
 /** In place of a key: how many fields an object has. */
 const fieldCount = Symbol('fields')
@@ -61,9 +59,9 @@ function* entriesOf(owner: object): Generator<readonly [key: unknown, value: unk
 }
 
 /** What a field holds now. What a Set holds has no key, and counts as unchanged. */
-const read = ({ owner, key, value, tensor }: Field): unknown => {
+const read = ({ owner, key, value }: Field): unknown => {
   if (key === fieldCount) return Object.keys(owner).length
-  if (owner instanceof Set) return key === 'size' ? owner.size : (tensor ?? value)
+  if (owner instanceof Set) return key === 'size' ? owner.size : value
   if (owner instanceof Map && key !== 'size') return owner.get(key)
   return (owner as Record<string, unknown>)[key as string] // from entriesOf
 }
@@ -76,8 +74,8 @@ function fieldsOf(owners: readonly object[]): Field[] {
     seen.add(owner)
     for (const [key, value] of entriesOf(owner)) {
       if (fields.length >= mostFields) return
-      const field = { owner, key, value: stateOf(value), path: `${path}.${key === fieldCount ? '(number of fields)' : String(key)}` }
-      fields.push(isPlainTensor(value) ? { ...field, tensor: value } : field)
+      const field = { owner, key, value, path: `${path}.${key === fieldCount ? '(number of fields)' : String(key)}` }
+      fields.push(field)
       if (typeof value === 'object' && value !== null && !isTensor(value)) visit(value, field.path)
     }
   }
@@ -89,13 +87,13 @@ function fieldsOf(owners: readonly object[]): Field[] {
 function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true
   if (typeof a === 'function') return typeof b === 'function'
-  return typeof a === 'object' && typeof b === 'object' && a !== null && b !== null && !isVariable(a) && a.constructor === b.constructor
+  return typeof a === 'object' && typeof b === 'object' && a !== null && b !== null && !isTensor(a) && a.constructor === b.constructor
 }
 
-function firstChange(before: readonly Field[], after: readonly Field[]): Change | undefined {
+function firstChange(before: readonly Field[], after: readonly Field[], constants: ReadonlySet<object>): Change | undefined {
   for (let i = 0; i < Math.max(before.length, after.length); i++) {
     const [old, now] = [before[i], after[i]]
-    if (old && old.path === now?.path && isSame(old.value, now.value)) continue
+    if (old && old.path === now?.path && isSame(stateOf(old.value, constants), stateOf(now.value, constants))) continue
     if (old && now && old.path !== now.path) {
       // A field came or went.
       const came = !before.some(({ path }) => path === now.path)
@@ -125,22 +123,16 @@ export class StateSnapshot {
 
   private isReplaced(field: Field): boolean {
     const now = read(field)
-    if (now === (field.tensor ?? field.value)) return false // as nearly always
-    return !Object.is(stateOf(now), field.value) || this.isConstant(field)
+    return now !== field.value && !Object.is(stateOf(now, this.constants), stateOf(field.value, this.constants)) // the first, nearly always
   }
 
-  private isConstant({ tensor }: Field): boolean {
-    return tensor !== undefined && this.constants.has(tensor.dataId)
-  }
-
-  /** What has changed since; functions and constant tensors that replaced others count where nothing was traced in between. */
+  /** What has changed since; functions that replaced others count where nothing was traced in between. */
   change(): Change | undefined {
     const replaced = this.fields.find((field) => this.isReplaced(field))
     if (!replaced) return undefined
-    const isOpaque = typeof replaced.value === 'function' || this.isConstant(replaced)
-    if (isOpaque) return { path: replaced.path, before: replaced.tensor ?? replaced.value, after: read(replaced) }
+    if (typeof replaced.value === 'function') return { path: replaced.path, before: replaced.value, after: read(replaced) }
     const now = fieldsOf(this.owners)
-    const change = firstChange(this.fields, now)
+    const change = firstChange(this.fields, now, this.constants)
     if (!change) this.fields = now
     return change
   }
@@ -148,7 +140,7 @@ export class StateSnapshot {
   /** What has changed since, apart from functions made anew; fields that came are seen too. */
   changeWhileTracing(): Change | undefined {
     const now = fieldsOf(this.owners)
-    const change = firstChange(this.fields, now)
+    const change = firstChange(this.fields, now, new Set())
     this.fields = now
     return change
   }

@@ -191,6 +191,7 @@ describe('other state', () => {
   test.each<[string, (holder: Holder) => void, number]>([
     ['a field that was undefined', (holder) => Object.assign(holder, { temperature: 3 }), 3],
     ['a constant tensor in an object', ({ shift }) => Object.assign(shift, { by: tf.scalar(5) }), 6],
+    ['an object with another constant tensor', (holder) => Object.assign(holder, { shift: { by: tf.scalar(5) } }), 6],
     ['a constant tensor in a list', ({ shifts }) => Object.assign(shifts, [tf.scalar(7)]), 8],
     ['a field that comes', ({ options }) => Object.assign(options, { twice: true }), 2],
     ['a method set on the instance', (holder) => Object.assign(holder, { method: () => 9 }), 9],
